@@ -19,6 +19,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 OK, EXCLUDED, FAILED = "ok", "excluded", "failed"
+MACHINE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EROFS, errno.EMFILE}
 
 
 class Reason(StrEnum):
@@ -195,5 +196,3 @@ def _attempt(stage: str, scan_id: str, work: Callable[[], dict[str, Any]]) -> di
             "detail": f"{type(error).__name__}: {error}".splitlines()[0],
         }
 
-
-MACHINE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EROFS, errno.EMFILE}

@@ -190,6 +190,14 @@ def paste(
     return whole
 
 
+def voxels_inside(
+    start_kji: tuple[int, int, int], shape: tuple[int, int, int], whole: tuple[int, int, int]
+) -> int:
+    """Count the voxels of a window that lie in the scan of shape `whole`, the others are padding."""
+    _, outer = _overlap(start_kji, shape, whole)
+    return int(np.prod([part.stop - part.start for part in outer]))
+
+
 def bounding_slices(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice, slice]:
     """Slices of the smallest box around a non-empty mask, grown by `margin` inside the array."""
     slices = []

@@ -1,0 +1,19 @@
+rule aggregate_cohort:
+    input:
+        series=expand(f"{SCAN}/series.json", scan_id=SHEET),
+        measured=expand(f"{SCAN}/calcium.json", scan_id=SHEET),
+        compared=expand(f"{SCAN}/comparison.json", scan_id=COMPARED),
+        sheet=SETTINGS["sheet"],
+    output:
+        scans=report(f"{COHORT}/scans.csv", category="Tables"),
+        calcium=report(f"{COHORT}/calcium.csv", category="Tables"),
+        segmentation=report(f"{COHORT}/segmentation.csv", category="Tables"),
+    log:
+        f"{LOGS}/aggregate_cohort.log",
+    params:
+        settings=SETTINGS,
+        version=STAGE_VERSIONS["aggregate"],
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../workflow_scripts/aggregate_cohort.py"

@@ -1,0 +1,21 @@
+rule assess_agreement:
+    input:
+        scans=f"{COHORT}/scans.csv",
+        calcium=f"{COHORT}/calcium.csv",
+    output:
+        table=report(f"{COHORT}/agreement.csv", category="Tables"),
+        figures=report(
+            directory(f"{COHORT}/figures"),
+            patterns=["{figure}.png"],
+            category="Agreement",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        f"{LOGS}/assess_agreement.log",
+    params:
+        rule_name=SETTINGS["measure"]["mask_rule"],
+        version=STAGE_VERSIONS["agreement"],
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../workflow_scripts/assess_agreement.py"

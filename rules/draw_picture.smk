@@ -1,0 +1,25 @@
+rule draw_picture:
+    input:
+        ct=f"{SCAN}/ct.nii.gz",
+        root=f"{SCAN}/root_mask.nii.gz",
+        calcium=f"{SCAN}/calcium_mask.nii.gz",
+        measured=f"{SCAN}/calcium.json",
+    output:
+        picture=report(
+            f"{SCAN}/qc.png",
+            category="Pictures",
+            labels={"scan": "{scan_id}"},
+            caption="../docs/picture_caption.rst",
+        ),
+        record=f"{SCAN}/picture.json",
+    log:
+        f"{LOGS}/draw_picture/{{scan_id}}.log",
+    params:
+        rule_name=SETTINGS["measure"]["mask_rule"],
+        version=STAGE_VERSIONS["picture"],
+    resources:
+        mem_mb=2000,
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../workflow_scripts/draw_picture.py"

@@ -1,0 +1,23 @@
+rule localise_batch:
+    input:
+        cts=of_members(f"{SCAN}/ct_downscaled.nii.gz"),
+        upstream=of_members(f"{SCAN}/downscale.json"),
+        weights=SETTINGS["localise"]["network"]["weights"],
+    output:
+        directory(f"{BATCH}/localise"),
+    log:
+        f"{LOGS}/localise_batch/{{batch}}.log",
+    params:
+        scan_ids=lambda wildcards: BATCHES[wildcards.batch],
+        settings=SETTINGS["localise"],
+        factor_kji=SETTINGS["downscale"]["factor_kji"],
+        device=SETTINGS["device"],
+        version=STAGE_VERSIONS["localise"],
+    threads: workflow.cores or 8
+    resources:
+        mem_mb=8000,
+        gpu=GPUS,
+    conda:
+        "../envs/network.yaml"
+    script:
+        "../workflow_scripts/localise_batch.py"

@@ -1,0 +1,20 @@
+rule place_root:
+    input:
+        unpack(root_source),
+        ct=f"{SCAN}/ct.nii.gz",
+    output:
+        mask=f"{SCAN}/root_mask.nii.gz",
+        record=f"{SCAN}/root.json",
+    log:
+        f"{LOGS}/place_root/{{scan_id}}.log",
+    params:
+        given=lambda wildcards: SHEET[wildcards.scan_id].get("root_mask"),
+        min_volume_ml=SETTINGS["segment"]["min_volume_ml"],
+        max_volume_ml=SETTINGS["segment"]["max_volume_ml"],
+        version=STAGE_VERSIONS["root"],
+    resources:
+        mem_mb=2000,
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../workflow_scripts/place_root.py"

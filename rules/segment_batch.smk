@@ -1,0 +1,22 @@
+rule segment_batch:
+    input:
+        cts=of_members(f"{SCAN}/ct_crop.nii.gz"),
+        upstream=of_members(f"{SCAN}/crop.json"),
+        weights=SETTINGS["segment"]["network"]["weights"],
+    output:
+        directory(f"{BATCH}/segment"),
+    log:
+        f"{LOGS}/segment_batch/{{batch}}.log",
+    params:
+        scan_ids=lambda wildcards: BATCHES[wildcards.batch],
+        network=SETTINGS["segment"]["network"],
+        device=SETTINGS["device"],
+        version=STAGE_VERSIONS["segment"],
+    threads: workflow.cores or 8
+    resources:
+        mem_mb=8000,
+        gpu=GPUS,
+    conda:
+        "../envs/network.yaml"
+    script:
+        "../workflow_scripts/segment_batch.py"

@@ -1,0 +1,21 @@
+rule write_report:
+    input:
+        scans=f"{COHORT}/scans.csv",
+        calcium=f"{COHORT}/calcium.csv",
+        segmentation=f"{COHORT}/segmentation.csv",
+        agreement=f"{COHORT}/agreement.csv",
+        figures=f"{COHORT}/figures",
+        pictures=expand(f"{SCAN}/qc.png", scan_id=SHEET),
+    output:
+        page=report(f"{COHORT}/report.html", category="Report"),
+        provenance=f"{COHORT}/provenance.json",
+    log:
+        f"{LOGS}/write_report.log",
+    params:
+        settings=SETTINGS,
+        scan_ids=list(SHEET),
+        version=STAGE_VERSIONS["report"],
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../workflow_scripts/write_report.py"

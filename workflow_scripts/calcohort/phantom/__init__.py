@@ -1,0 +1,1 @@
+"""Scans with known truth: simulated contrast cardiac CT, as DICOM."""

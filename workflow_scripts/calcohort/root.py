@@ -1,0 +1,70 @@
+"""The root mask on the scan's own grid, from the network or from the sheet."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcohort import volume
+from calcohort.outcomes import Excluded, Reason, read_record
+from calcohort.segment import find_root
+
+
+def place_segmented(
+    ct_path: Path,
+    probability_path: Path,
+    record_path: Path,
+    mask_path: Path,
+    *,
+    min_volume_ml: float,
+    max_volume_ml: float,
+) -> dict[str, Any]:
+    """Write the plausible component of a crop's probability on the scan's grid.
+
+    Parameters
+    ----------
+    ct_path, probability_path, record_path : Path
+        The scan, U-Net2's probability in steps of 1/255, and the record with `crop_start_kji`.
+    mask_path : Path
+        Where the mask goes.
+    min_volume_ml, max_volume_ml : float
+        What a root may measure.
+
+    Raises
+    ------
+    Excluded
+        `root_not_found` or `root_implausible` (`segment.find_root`).
+    """
+    ct = volume.read(ct_path)
+    crop = volume.read(probability_path)
+    start = tuple(read_record(record_path)["crop_start_kji"])
+    probability = crop.array.astype(np.float32) / 255
+    found = find_root(
+        probability, crop.grid.spacing_mm, min_volume_ml=min_volume_ml, max_volume_ml=max_volume_ml
+    )
+    mask = volume.paste(found, start, ct.grid.shape)
+    if not mask.any():
+        raise Excluded(Reason.ROOT_NOT_FOUND, "the root found lies outside the scan")
+    volume.write(mask_path, volume.Volume(mask, ct.affine))
+    return _findings(mask, ct, "network")
+
+
+def place_given(ct_path: Path, given_path: Path, mask_path: Path) -> dict[str, Any]:
+    """Check a mask of the sheet against the scan's grid and write it with the scan's affine.
+
+    Raises
+    ------
+    Excluded
+        `no_files`, `mask_on_other_grid` or `mask_empty`.
+    """
+    if not given_path.is_file():
+        raise Excluded(Reason.NO_FILES, f"the root_mask {given_path.name} does not exist")
+    ct = volume.read(ct_path)
+    mask = volume.read_mask(given_path, ct.grid)
+    volume.write(mask_path, volume.Volume(mask, ct.affine))
+    return _findings(mask, ct, "sheet")
+
+
+def _findings(mask: np.ndarray, ct: volume.Volume, source: str) -> dict[str, Any]:
+    voxels = int(np.count_nonzero(mask))
+    return {"root_source": source, "root_volume_mm3": voxels * ct.grid.voxel_volume_mm3}

@@ -1,0 +1,202 @@
+"""What a study is made of: settings, sheet, batches; each checked, with mistakes told in sentences."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from calcohort.outcomes import UserError, atomic_path
+
+ROOT = Path(__file__).parents[2]
+MOST_PROBLEMS = 20
+
+
+def read_schema(name: str) -> dict[str, Any]:
+    """Read `schemas/{name}.schema.yaml`."""
+    path = ROOT / "schemas" / f"{name}.schema.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the study's config over its protocol's values and check the whole.
+
+    Raises
+    ------
+    UserError
+        With all problems, when the protocol is unknown or a key is wrong.
+    """
+    name = config.get("protocol", "aortic_root")
+    path = ROOT / "protocols" / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        raise UserError(f"config: protocol '{name}' is unknown; choose one of: {known}")
+    settings = _overlay(yaml.safe_load(path.read_text(encoding="utf-8")), config)
+    problems = [
+        f"config: {'.'.join(map(str, error.path)) or 'top level'}: {error.message}"
+        for error in Draft202012Validator(read_schema("config")).iter_errors(settings)
+    ]
+    _raise_all(problems)
+    return settings
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of what decides the numbers: the settings without paths, device and batch size."""
+    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file"}
+    deciding = {key: value for key, value in settings.items() if key not in without}
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def read_sheet(path: Path) -> dict[str, dict[str, Any]]:
+    """Read and check the sheet.
+
+    Returns
+    -------
+    dict
+        `scan_id` to its row, in the sheet's order: numbers as float, empty cells as None, paths
+        made absolute from the sheet's folder.
+
+    Raises
+    ------
+    UserError
+        With all problems (missing column, bad number, duplicate scan_id), each with its row.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"The sheet {path} does not exist. Write one (README, 'Your own scans') and name it in "
+            "config.yaml under `sheet`."
+        )
+    schema = read_schema("sheet")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, delimiter="\t")
+            columns, lines = reader.fieldnames or [], list(reader)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path.name}: not UTF-8 text ({error}); save it as UTF-8.") from error
+    missing = [column for column in schema["required"] if column not in columns]
+    if missing:
+        raise UserError(
+            f"{path.name}: column {', '.join(missing)} is missing; found {', '.join(columns)}. "
+            "Columns are separated by tabs."
+        )
+    validator = Draft202012Validator(schema)
+    rows, problems = {}, []
+    for number, line in enumerate(lines, start=2):
+        row = {column: _cell(text, schema, column) for column, text in line.items() if column}
+        filled = {column: value for column, value in row.items() if value is not None}
+        problems += [
+            f"{path.name}, row {number}: {'.'.join(map(str, e.path)) or 'row'}: {e.message}"
+            for e in validator.iter_errors(filled)
+        ]
+        if None in line:
+            problems.append(f"{path.name}, row {number}: more cells than columns")
+        scan_id = row["scan_id"]
+        if scan_id in rows:
+            problems.append(f"{path.name}, row {number}: scan_id '{scan_id}' is used twice")
+        for column, declared in schema["properties"].items():
+            if declared.get("format") == "path" and row.get(column):
+                row[column] = str((path.parent / row[column]).absolute())
+        rows[scan_id] = row
+    if not lines:
+        problems.append(f"{path.name}: no scans; every row below the header is one scan")
+    _raise_all(problems)
+    return rows
+
+
+def _cell(text: str | None, schema: dict, column: str) -> Any:
+    text = (text or "").strip()
+    if not text:
+        return None
+    if schema["properties"].get(column, {}).get("type") == "number":
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def read_batches(path: Path, scan_ids: list[str], size: int) -> dict[str, list[str]]:
+    """Sort scans into batches: known scans stay where they are, new ones open new batches.
+
+    Parameters
+    ----------
+    path : Path
+        Table `batch, scan_id` of earlier runs; may be missing.
+    scan_ids : list of str
+        The scans of today's sheet, in its order.
+    size : int
+        The most scans of a new batch.
+
+    Returns
+    -------
+    dict
+        Batch name to the scan ids of today's sheet in it; no batch is empty.
+    """
+    known = {}
+    if Path(path).is_file():
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            known = {r["scan_id"]: r["batch"] for r in csv.DictReader(stream, delimiter="\t")}
+    first = 1 + max((int(batch.removeprefix("batch-")) for batch in known.values()), default=0)
+    new = [scan_id for scan_id in scan_ids if scan_id not in known]
+    for position, scan_id in enumerate(new):
+        known[scan_id] = f"batch-{first + position // size:05d}"
+    batches: dict[str, list[str]] = {}
+    for scan_id in scan_ids:
+        batches.setdefault(known[scan_id], []).append(scan_id)
+    return batches
+
+
+def write_batches(path: Path, batches: Mapping[str, list[str]]) -> None:
+    """Remember the batches; scans that left the sheet keep theirs."""
+    members = {scan_id: batch for batch, scans in batches.items() for scan_id in scans}
+    if Path(path).is_file():
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            known = {r["scan_id"]: r["batch"] for r in csv.DictReader(stream, delimiter="\t")}
+        members = known | members
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, delimiter="\t", lineterminator="\n")
+        writer.writerow(["batch", "scan_id"])
+        writer.writerows(sorted((batch, scan_id) for scan_id, batch in members.items()))
+
+
+def read_key(path: str) -> bytes:
+    """Read the secret key of the pseudonyms, from CALCOHORT_KEY or from a file made when missing.
+
+    Raises
+    ------
+    UserError
+        When the key is shorter than 16 bytes.
+    """
+    key = os.environ.get("CALCOHORT_KEY", "").encode()
+    file = Path(path).expanduser()
+    if not key:
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(file) as temporary:
+                temporary.touch(mode=0o600)
+                temporary.write_text(os.urandom(32).hex())
+        key = file.read_text().strip().encode()
+    if len(key) < 16:
+        raise UserError(f"The pseudonym key ({file} or CALCOHORT_KEY) is shorter than 16 characters")
+    return key
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(below.get(key), Mapping)
+        merged[key] = _overlay(below[key], value) if both else value
+    return merged
+
+
+def _raise_all(problems: list[str]) -> None:
+    if problems:
+        more = len(problems) - MOST_PROBLEMS
+        tail = [f"… and {more} more"] if more > 0 else []
+        raise UserError("\n".join(problems[:MOST_PROBLEMS] + tail))

@@ -1,0 +1,28 @@
+"""Measure calcium in the root. In: ct.nii.gz, root_mask.nii.gz. Out: calcium mask and numbers."""
+
+from calcohort import volume
+from calcohort.logs import job_log
+from calcohort.measure.measure import MeasureSettings, measure_calcium
+from calcohort.outcomes import run_stage
+
+
+def measure_files(ct_path: str, root_path: str, mask_path: str, settings: dict) -> dict:
+    """Measure the files' scan and write its calcium mask."""
+    ct = volume.read(ct_path)
+    root = volume.read_mask(root_path, ct.grid)
+    findings, calcium = measure_calcium(ct, root, settings=MeasureSettings(**settings))
+    volume.write(mask_path, volume.Volume(calcium, ct.affine))
+    return findings
+
+
+if __name__ == "__main__":
+    source, output = snakemake.input, snakemake.output
+    with job_log(snakemake.log[0]):
+        run_stage(
+            "measure",
+            snakemake.wildcards.scan_id,
+            lambda: measure_files(source.ct, source.root, output.mask, snakemake.params.settings),
+            record=output.record,
+            upstream=[source.upstream],
+            images=[output.mask],
+        )

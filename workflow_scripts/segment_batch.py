@@ -1,0 +1,36 @@
+"""Segment the roots of a batch with U-Net2. In: ct_crop.nii.gz of each. Out: probabilities."""
+
+from pathlib import Path
+
+import numpy as np
+
+from calcohort import volume
+from calcohort.batch import run_batch
+from calcohort.localise import box_in_crop
+from calcohort.logs import job_log
+from calcohort.networks.predict import load_network
+from calcohort.normalise import lower_calcium, normalise
+from calcohort.outcomes import read_record
+
+if __name__ == "__main__":
+    params = snakemake.params
+    with job_log(snakemake.log[0]):
+        network = load_network(device=params.device, **params.network)
+
+        def segment(ct, record, image):
+            """Probability of the root in the crop, stored in steps of 1/255."""
+            box = box_in_crop(record["box"], record["crop_start_kji"], ct.grid.shape)
+            probability = network.probability(normalise(lower_calcium(ct.array, box)))
+            stored = np.rint(probability * 255).astype(np.uint8)
+            volume.write(image, volume.Volume(stored, ct.affine))
+            return {"crop_start_kji": record["crop_start_kji"]}
+
+        run_batch(
+            "segment",
+            params.scan_ids,
+            segment,
+            cts=snakemake.input.cts,
+            upstream=snakemake.input.upstream,
+            folder=Path(snakemake.output[0]),
+            suffix=".nii.gz",
+        )
