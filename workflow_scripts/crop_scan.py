@@ -16,6 +16,12 @@ def crop_file(source: str, target: str, box: dict, shape_kji: list[int], pad_val
     volume.write(target, cut)
     return {
         "crop_start_kji": start,
+        "box_in_crop_kji": [
+            [max(a - s, 0), min(b - s, n)]
+            for a, b, s, n in zip(
+                box["box_start_kji"], box["box_stop_kji"], start, shape_kji, strict=True
+            )
+        ],
         "crop_shape_kji": shape_kji,
         "pad_value_hu": pad_value_hu,
         "padded_voxels": cut.array.size - volume.voxels_inside(start, shape_kji, ct.grid.shape),

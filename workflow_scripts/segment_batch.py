@@ -6,11 +6,9 @@ import numpy as np
 
 from calcohort import volume
 from calcohort.batch import run_batch
-from calcohort.localise import box_in_crop
 from calcohort.logs import job_log
 from calcohort.networks.predict import load_network
 from calcohort.normalise import lower_calcium, normalise
-from calcohort.outcomes import read_record
 
 if __name__ == "__main__":
     params = snakemake.params
@@ -19,7 +17,7 @@ if __name__ == "__main__":
 
         def segment(ct, record, image):
             """Probability of the root in the crop, stored in steps of 1/255."""
-            box = box_in_crop(record["box"], record["crop_start_kji"], ct.grid.shape)
+            box = tuple(slice(*ends) for ends in record["box_in_crop_kji"])
             probability = network.probability(normalise(lower_calcium(ct.array, box)))
             stored = np.rint(probability * 255).astype(np.uint8)
             volume.write(image, volume.Volume(stored, ct.affine))

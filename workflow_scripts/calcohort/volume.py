@@ -129,7 +129,7 @@ def write(path: Path, volume: Volume) -> None:
         nib.save(image, temporary)
 
 
-def read_mask(path: Path, grid: Grid) -> np.ndarray:
+def read_mask(path: Path, grid: Grid, *, may_be_empty: bool = False) -> np.ndarray:
     """Read a binary mask that lies on `grid`.
 
     Returns
@@ -140,7 +140,7 @@ def read_mask(path: Path, grid: Grid) -> np.ndarray:
     ------
     Excluded
         `mask_on_other_grid` when shape or corners (0.01 mm) differ; `mask_empty` when the mask is
-        empty or has more than one non-zero value.
+        empty (unless `may_be_empty`) or has more than one non-zero value.
     """
     mask = read(path)
     name = Path(path).name
@@ -151,7 +151,8 @@ def read_mask(path: Path, grid: Grid) -> np.ndarray:
             f"the scan {grid.shape} and {grid.spacing_mm.round(3)} mm, or their origins differ",
         )
     values = np.unique(mask.array)
-    if np.count_nonzero(values) != 1:
+    labels = np.count_nonzero(values)
+    if labels > 1 or (labels == 0 and not may_be_empty):
         raise Excluded(Reason.MASK_EMPTY, f"{name} holds the values {values[:5]}, not 0 and one label")
     return mask.array != 0
 

@@ -1,1 +1,1 @@
-"""Scans with known truth: simulated contrast cardiac CT, as DICOM."""
+"""Phantoms: simplified contrast cardiac CT with known truth."""

@@ -1,0 +1,19 @@
+"""Gather all scans' records. In: records of every scan. Out: scans.csv, calcium.csv, segmentation.csv."""
+
+from calcohort.logs import job_log
+from calcohort.outcomes import read_record
+from calcohort.study import read_sheet
+from calcohort.tables import build_tables, write_table
+
+if __name__ == "__main__":
+    source, output = snakemake.input, snakemake.output
+    with job_log(snakemake.log[0]):
+        tables = build_tables(
+            read_sheet(source.sheet),
+            series=map(read_record, source.series),
+            measured=map(read_record, source.measured),
+            compared=map(read_record, source.compared),
+            settings=snakemake.params.settings,
+        )
+        for name, table in tables.items():
+            write_table(output[name], name, table)

@@ -1,0 +1,154 @@
+"""Luminance Lm: the mean HU of blood and contrast in a cube near the sinotubular junction.
+
+Paper 000 (section IV.B, Fig. 5) puts a cube of 20 voxels a side at the geometric centre of the
+root and moves it above it, near the sinotubular junction, where it holds no calcium of the leaflets.
+Here that reads:
+
+- *Up* is world superior (+S of the affine), whatever the order and direction of the voxel axes.
+- The cube follows the root's own axis: the centroids of the root's cross-sections at successive
+  heights, from the geometric centre upwards, one voxel spacing a step. So a tilted root is followed.
+- A position is *admissible* when the cube lies in the scan and enough of its voxels in the root.
+- It is *clean* when no more than a small share of the cube's root voxels is bright (`bright_hu`).
+- Lm is taken at the highest position that is admissible and clean, over the cube's root voxels.
+"""
+
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from calcohort.measure.thresholds import CALCIUM_HU
+from calcohort.outcomes import Excluded, Reason
+from calcohort.volume import Grid, Volume, bounding_slices
+
+TIE = 1e-6
+
+
+def measure_luminance(
+    ct: Volume,
+    root: np.ndarray,
+    *,
+    cube_side_voxels: int = 20,
+    min_cube_in_root: float = 0.95,
+    max_bright_fraction: float = 0.005,
+) -> dict[str, Any]:
+    """Measure the luminance of the blood in the root.
+
+    Parameters
+    ----------
+    ct : Volume
+        HU, ``[k, j, i]``.
+    root : ndarray of bool, ``[k, j, i]``
+        The root, not empty.
+    cube_side_voxels : int
+        Voxels a side. An even cube has no middle voxel: it covers `start` to `start + side - 1`
+        along each axis, its centre lying between the two middle voxels at
+        ``start + (side - 1) / 2``. The centre is brought as near to the axis of the root as whole
+        voxels allow; a tie goes right, to the front, or up, so that the same voxels are chosen
+        however the array is flipped.
+    min_cube_in_root : float
+        Least share of the cube's voxels that lie in the root.
+    max_bright_fraction : float
+        Largest share of bright voxels in a clean cube. 0.5 % of voxels that are 500 HU brighter
+        than blood lift Lm by 2.5 HU; Gaussian noise puts at most 0.14 % there.
+
+    Returns
+    -------
+    dict
+        `luminance_hu`; `luminance_sd_hu` (n - 1); `cube_start_kji`; `cube_shift_mm`, the height of
+        the cube's centre above the root's geometric centre; `cube_in_root_fraction`.
+
+    Raises
+    ------
+    Excluded
+        `luminance_unmeasurable` when no position is admissible, or none of these is clean.
+    """
+    origin_mm, axis_kji = root_axis(root, ct.grid)
+    largest_share, fewest_bright = 0.0, None
+    for centre in axis_kji[::-1]:
+        start = cube_start(centre, cube_side_voxels, ct.affine)
+        cube = tuple(slice(first, first + cube_side_voxels) for first in start)
+        in_root = root[cube] if start.min() >= 0 else root[:0]
+        share = in_root.sum() / cube_side_voxels**3
+        largest_share = max(largest_share, share)
+        if in_root.shape != (cube_side_voxels,) * 3 or share < min_cube_in_root:
+            continue
+        hu = ct.array[cube][in_root]
+        bright = float((hu > bright_hu(hu)).mean())
+        fewest_bright = bright if fewest_bright is None else min(bright, fewest_bright)
+        if bright > max_bright_fraction:
+            continue
+        middle = ct.grid.world(start + (cube_side_voxels - 1) / 2)
+        return {
+            "luminance_hu": float(hu.mean(dtype=float)),
+            "luminance_sd_hu": float(hu.std(dtype=float, ddof=1)),
+            "cube_start_kji": [int(first) for first in start],
+            "cube_shift_mm": float((middle - origin_mm)[2]),
+            "cube_in_root_fraction": float(share),
+        }
+    if fewest_bright is None:
+        problem = (
+            f"the luminance cube of {cube_side_voxels} voxels a side fits nowhere between the "
+            f"root's centre and its top: at most {largest_share:.1%} of it lie in the root, "
+            f"{min_cube_in_root:.0%} are needed"
+        )
+    else:
+        problem = (
+            "the luminance cube holds calcium wherever it fits in the root: at least "
+            f"{fewest_bright:.2%} of its voxels are bright, {max_bright_fraction:.2%} are allowed"
+        )
+    raise Excluded(Reason.LUMINANCE_UNMEASURABLE, problem)
+
+
+def root_axis(root: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Follow the root from its geometric centre upwards.
+
+    Parameters
+    ----------
+    root : ndarray of bool, ``[k, j, i]``
+        Not empty.
+    grid : Grid
+        The grid of the root.
+
+    Returns
+    -------
+    origin_mm : ndarray, (3,)
+        Geometric centre of the root, world mm.
+    axis_kji : ndarray, (n, 3)
+        Fractional indices of the axis, bottom first. The steps are one spacing of the voxel axis
+        nearest to superior; a cross-section holds the root voxels within half a step of its height.
+    """
+    box = bounding_slices(root)
+    world = grid.world(np.argwhere(root[box]) + [side.start for side in box])
+    origin = world.mean(axis=0)
+    upward = int(np.flatnonzero(nib.io_orientation(grid.affine)[:, 0] == 2)[0])
+    step = grid.spacing_mm[::-1][upward]
+    level = np.floor((world[:, 2] - origin[2]) / step + 0.5 + TIE).astype(int)
+    world, level = world[level >= 0], level[level >= 0]
+    voxels = np.bincount(level)
+    levels = np.flatnonzero(voxels)
+    x, y = (np.bincount(level, weights=world[:, c])[levels] / voxels[levels] for c in (0, 1))
+    return origin, grid.index(np.column_stack([x, y, origin[2] + levels * step]))
+
+
+def cube_start(centre_kji: np.ndarray, side: int, affine: np.ndarray) -> np.ndarray:
+    """First voxel ``k, j, i`` of the cube of `side` voxels nearest to a fractional index.
+
+    Ties go right, to the front, or up (see `measure_luminance`).
+    """
+    towards = nib.io_orientation(affine)[::-1, 1]
+    corner = np.asarray(centre_kji) - (side - 1) / 2
+    return (towards * np.floor(towards * corner + 0.5 + TIE)).astype(int)
+
+
+def bright_hu(hu: np.ndarray) -> float:
+    """Level above which a voxel of the cube is taken as calcium.
+
+    It is 1000 HU, the paper's calcium, but not above median + 5 SD, where a deposit already stands
+    out, and not below median + 3 SD, which noise reaches where the blood itself is near 1000 HU.
+    The SD is robust, 1.4826 times the median absolute deviation, and at least 1 HU, the unit of
+    stored values.
+    """
+    median = float(np.median(hu))
+    sd = max(1.4826 * float(np.median(np.abs(hu - median))), 1.0)
+    return float(np.clip(CALCIUM_HU, median + 3 * sd, median + 5 * sd))

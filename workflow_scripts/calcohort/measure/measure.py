@@ -1,0 +1,127 @@
+"""Measure the calcium of a root: luminance, the seven thresholds, and calcium at each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from calcohort.measure.lesions import NEIGHBOURS, measure_lesions
+from calcohort.measure.luminance import measure_luminance
+from calcohort.measure.thresholds import CALCIUM_HU, RULES, thresholds_hu
+from calcohort.outcomes import Excluded, Reason, UserError
+from calcohort.volume import Volume, bounding_slices
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """The study's choices for measuring; the defaults are those of paper 000, section IV.B.
+
+    Attributes
+    ----------
+    k : float
+        Of F7, from 0 to 1.
+    mask_rule : str
+        The rule whose calcium mask is returned.
+    min_luminance_hu : float
+        Below it the scan has no contrast. The paper's scans lie far above (about 580 HU).
+    cube_side_voxels, min_cube_in_root, max_bright_fraction
+        See `luminance.measure_luminance`.
+    connectivity, min_lesion_voxels
+        See `lesions.measure_lesions`.
+    """
+
+    k: float = 0.2
+    mask_rule: str = "F7"
+    min_luminance_hu: float = 200.0
+    cube_side_voxels: int = 20
+    min_cube_in_root: float = 0.95
+    max_bright_fraction: float = 0.005
+    connectivity: int = 26
+    min_lesion_voxels: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that have no meaning."""
+        checks = {
+            "k": (0 <= self.k <= 1, "from 0 to 1"),
+            "mask_rule": (self.mask_rule in RULES, f"one of {', '.join(RULES)}"),
+            "cube_side_voxels": (self.cube_side_voxels >= 2, "2 or more"),
+            "min_cube_in_root": (0 < self.min_cube_in_root <= 1, "above 0 and at most 1"),
+            "max_bright_fraction": (0 <= self.max_bright_fraction < 1, "from 0 to below 1"),
+            "connectivity": (self.connectivity in NEIGHBOURS, "6, 18 or 26"),
+            "min_lesion_voxels": (self.min_lesion_voxels >= 0, "0 or more"),
+        }
+        for name, (good, wanted) in checks.items():
+            if not good:
+                raise UserError(f"measure: {name} is {getattr(self, name)!r}, not {wanted}")
+
+
+def measure_calcium(
+    ct: Volume, root: np.ndarray, *, settings: MeasureSettings
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Measure the calcium of the aortic root by all rules.
+
+    Parameters
+    ----------
+    ct : Volume
+        HU, ``[k, j, i]``, with any affine.
+    root : ndarray of bool, ``[k, j, i]``
+        Root mask on the grid of `ct`.
+    settings : MeasureSettings
+
+    Returns
+    -------
+    findings : dict
+        `root_volume_mm3`; the keys of `measure_luminance`; `k`, `mask_rule`; and `rules`, a list
+        of one dict per rule, F1 to F7: `rule` and the keys of `measure_lesions`.
+    calcium : ndarray of bool, ``[k, j, i]``
+        Calcium at the threshold of `settings.mask_rule`.
+
+    Raises
+    ------
+    Excluded
+        `mask_on_other_grid`, `root_not_found`, `luminance_unmeasurable`, `luminance_too_high` (Lm
+        of 1000 HU or more: F7 would fall below Lm), `no_contrast` (Lm below the configured least).
+    """
+    if root.shape != ct.array.shape:
+        raise Excluded(
+            Reason.MASK_ON_OTHER_GRID,
+            f"the root mask has shape {root.shape}, the scan {ct.array.shape}",
+        )
+    if not root.any():
+        raise Excluded(Reason.ROOT_NOT_FOUND, "the root mask is empty")
+    luminance = measure_luminance(
+        ct,
+        root,
+        cube_side_voxels=settings.cube_side_voxels,
+        min_cube_in_root=settings.min_cube_in_root,
+        max_bright_fraction=settings.max_bright_fraction,
+    )
+    lm = luminance["luminance_hu"]
+    if lm >= CALCIUM_HU:
+        raise Excluded(
+            Reason.LUMINANCE_TOO_HIGH,
+            f"the luminance is {lm:.1f} HU, F7 needs less than {CALCIUM_HU:.0f} HU",
+        )
+    if lm < settings.min_luminance_hu:
+        raise Excluded(
+            Reason.NO_CONTRAST,
+            f"the luminance is {lm:.1f} HU, contrast gives at least "
+            f"{settings.min_luminance_hu:.0f} HU",
+        )
+    box = bounding_slices(root)
+    hu, inside, voxel_mm3 = ct.array[box], root[box], ct.grid.voxel_volume_mm3
+    calcium, rules = np.zeros(root.shape, dtype=bool), []
+    for rule, threshold in thresholds_hu(lm, settings.k).items():
+        lesions, mask = measure_lesions(
+            hu, inside, threshold, voxel_mm3, settings.connectivity, settings.min_lesion_voxels
+        )
+        rules.append({"rule": rule} | lesions)
+        if rule == settings.mask_rule:
+            calcium[box] = mask
+    findings = {
+        "root_volume_mm3": int(inside.sum()) * voxel_mm3,
+        "k": settings.k,
+        "mask_rule": settings.mask_rule,
+        "rules": rules,
+    }
+    return luminance | findings, calcium

@@ -1,0 +1,243 @@
+"""Solid shapes in world millimetres, as signed distances.
+
+A shape has `bounds_mm`, a ``(2, 3)`` box (low, high) of world coordinates ``x, y, z`` that holds
+it, and ``distance(x, y, z)``, the signed distance to its surface in mm, negative inside. The three
+coordinates are float arrays that broadcast against each other. Distances are exact for capsules
+and planes and of first order for the rest; none grows faster than `STEEPEST` mm per mm, which is
+what the renderer's culling relies on.
+"""
+
+import functools
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+STEEPEST = 2.0
+EVERYWHERE = np.array([[-1e5] * 3, [1e5] * 3])
+
+
+class Shape(Protocol):
+    """What every shape offers."""
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+
+    def distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Signed distance in mm, negative inside."""
+
+
+def local(origin, rows, x, y, z):
+    """Coordinates ``rows @ (p - origin)`` of points, as three arrays that broadcast."""
+    rows = np.asarray(rows)
+    shift = rows @ np.asarray(origin)
+    f = np.float32
+    return tuple(
+        f(r[0]) * x + f(r[1]) * y + (f(r[2]) * z - f(s)) for r, s in zip(rows, shift, strict=True)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipsoid:
+    """An ellipsoid with `radii_mm` along the rows of the rotation `axes`."""
+
+    centre_mm: np.ndarray
+    radii_mm: np.ndarray
+    axes: np.ndarray = field(default_factory=lambda: np.eye(3))
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+        half = np.sqrt(((np.asarray(self.radii_mm)[:, None] * self.axes) ** 2).sum(axis=0))
+        return np.array([self.centre_mm - half, self.centre_mm + half])
+
+    def distance(self, x, y, z):
+        """Signed distance in mm, of first order at the surface."""
+        radii = np.asarray(self.radii_mm, dtype=float)
+        u, v, w = local(self.centre_mm, self.axes / radii[:, None], x, y, z)
+        u2, v2, w2 = u * u, v * v, w * w
+        k0 = np.sqrt(u2 + v2 + w2) + np.float32(1e-6)
+        a, b, c = (1 / radii**2).astype(np.float32)
+        k1 = np.sqrt(a * u2 + b * v2 + c * w2) + np.float32(1e-6 / radii.min())
+        return k0 * (k0 - 1) / k1
+
+
+def sphere(centre_mm, radius_mm: float) -> Ellipsoid:
+    """Return a sphere."""
+    return Ellipsoid(np.asarray(centre_mm, dtype=float), np.full(3, float(radius_mm)))
+
+
+@dataclass(frozen=True, eq=False)
+class Capsule:
+    """A piece of tube between two points whose radius changes evenly; its ends are round."""
+
+    start_mm: np.ndarray
+    stop_mm: np.ndarray
+    start_radius_mm: float
+    stop_radius_mm: float
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+        points = np.array([self.start_mm, self.stop_mm])
+        reach = max(self.start_radius_mm, self.stop_radius_mm)
+        return np.array([points.min(axis=0) - reach, points.max(axis=0) + reach])
+
+    def distance(self, x, y, z):
+        """Signed distance in mm."""
+        f = np.float32
+        along = np.asarray(self.stop_mm, dtype=float) - self.start_mm
+        x, y, z = (c - f(s) for c, s in zip((x, y, z), self.start_mm, strict=True))
+        ax, ay, az = along.astype(f)
+        t = (ax * x + ay * y + az * z) * f(1 / max(along @ along, 1e-9))
+        t = np.clip(t, 0, 1)
+        radius = f(self.start_radius_mm) + t * f(self.stop_radius_mm - self.start_radius_mm)
+        return np.sqrt((x - t * ax) ** 2 + (y - t * ay) ** 2 + (z - t * az) ** 2) - radius
+
+
+def tube(points_mm, radii_mm) -> list[Capsule]:
+    """Return the capsules along a polyline ``(n, 3)`` with one radius, or one per point."""
+    points = np.asarray(points_mm, dtype=float)
+    radii = np.broadcast_to(np.asarray(radii_mm, dtype=float), len(points))
+    return [
+        Capsule(points[n], points[n + 1], radii[n], radii[n + 1]) for n in range(len(points) - 1)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """An endless column along `axes[2]` whose section lies between ellipse and rounded square."""
+
+    centre_mm: np.ndarray
+    half_widths_mm: np.ndarray
+    squareness: float = 0.5
+    axes: np.ndarray = field(default_factory=lambda: np.eye(3))
+    bounds_mm: np.ndarray = field(default_factory=lambda: EVERYWHERE)
+
+    def distance(self, x, y, z):
+        """Signed distance in mm, of first order at the surface."""
+        half = np.asarray(self.half_widths_mm, dtype=float)
+        u, v, _ = local(self.centre_mm, self.axes, x, y, z)
+        u, v = u / np.float32(half[0]), v / np.float32(half[1])
+        u2, v2 = u * u, v * v
+        round_ = np.sqrt(u2 + v2)
+        square = np.sqrt(np.sqrt(u2 * u2 + v2 * v2))
+        mix = np.float32(self.squareness)
+        return (round_ + mix * (square - round_) - 1) * np.float32(half.min())
+
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """The space between two parallel planes: ``low <= normal @ (p - origin) <= high``."""
+
+    origin_mm: np.ndarray
+    normal: np.ndarray
+    low_mm: float
+    high_mm: float
+    bounds_mm: np.ndarray = field(default_factory=lambda: EVERYWHERE)
+
+    def distance(self, x, y, z):
+        """Signed distance in mm."""
+        (w,) = local(self.origin_mm, np.asarray(self.normal)[None], x, y, z)
+        middle, half = (self.low_mm + self.high_mm) / 2, (self.high_mm - self.low_mm) / 2
+        return np.abs(w - np.float32(middle)) - np.float32(half)
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """A shape grown by `by_mm` (shrunk where negative)."""
+
+    shape: Shape
+    by_mm: float
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+        return self.shape.bounds_mm + np.array([[-1.0], [1.0]]) * 1.5 * max(self.by_mm, 0)
+
+    def distance(self, x, y, z):
+        """Signed distance in mm."""
+        return self.shape.distance(x, y, z) - np.float32(self.by_mm)
+
+
+@dataclass(frozen=True, eq=False)
+class Both:
+    """What lies in all of several shapes."""
+
+    shapes: tuple[Shape, ...]
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+        boxes = np.array([s.bounds_mm for s in self.shapes])
+        low = boxes[:, 0].max(axis=0)
+        return np.array([low, np.maximum(boxes[:, 1].min(axis=0), low)])
+
+    def distance(self, x, y, z):
+        """Signed distance in mm, right at the surface."""
+        return functools.reduce(np.maximum, (s.distance(x, y, z) for s in self.shapes))
+
+
+@dataclass(frozen=True, eq=False)
+class Any:
+    """What lies in at least one of several shapes."""
+
+    shapes: tuple[Shape, ...]
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+        boxes = np.array([s.bounds_mm for s in self.shapes])
+        return np.array([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)])
+
+    def distance(self, x, y, z):
+        """Signed distance in mm."""
+        return functools.reduce(np.minimum, (s.distance(x, y, z) for s in self.shapes))
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """A smooth random field over the world, mean 0 and SD 1, clipped to ±2.5.
+
+    A periodic tile of 64³ cells of `cell_mm`, smoothed over `smooth_cells`, read by linear
+    interpolation: the same seed gives the same field on every grid.
+    """
+
+    seed: int
+    cell_mm: float
+    smooth_cells: float = 1.5
+
+    def __call__(self, x, y, z) -> np.ndarray:
+        """Values at the points, float32, of their broadcast shape."""
+        cell = np.float32(self.cell_mm)
+        points = np.array(np.broadcast_arrays(x / cell, y / cell, z / cell), dtype=np.float32)
+        tile = _tile(self.seed, self.smooth_cells)
+        return map_coordinates(tile, points, order=1, mode="grid-wrap", output=np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def _tile(seed: int, smooth_cells: float) -> np.ndarray:
+    noise = np.random.default_rng([seed, 64]).standard_normal((64, 64, 64), dtype=np.float32)
+    smooth = gaussian_filter(noise, smooth_cells, mode="wrap")
+    return np.clip(smooth / smooth.std(), -2.5, 2.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Rough:
+    """A shape whose surface is moved in and out by `amplitude_mm` times a texture."""
+
+    shape: Shape
+    texture: Texture
+    amplitude_mm: float
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+        return self.shape.bounds_mm + np.array([[-1.0], [1.0]]) * 4 * self.amplitude_mm
+
+    def distance(self, x, y, z):
+        """Signed distance in mm, right at the surface."""
+        smooth = self.shape.distance(x, y, z)
+        return smooth + np.float32(self.amplitude_mm) * self.texture(x, y, z)
