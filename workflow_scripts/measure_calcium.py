@@ -3,16 +3,16 @@
 from calcohort import volume
 from calcohort.logs import job_log
 from calcohort.measure.measure import MeasureSettings, measure_calcium
-from calcohort.outcomes import run_stage
+from calcohort.outcomes import read_record, run_stage
 
 
-def measure_files(ct_path: str, root_path: str, mask_path: str, settings: dict) -> dict:
-    """Measure the files' scan and write its calcium mask."""
-    ct = volume.read(ct_path)
-    root = volume.read_mask(root_path, ct.grid)
+def measure_files(source, mask_path: str, settings: dict) -> dict:
+    """Measure the scan of the rule's input files and write its calcium mask."""
+    ct = volume.read(source.ct)
+    root = volume.read_mask(source.root, ct.grid)
     findings, calcium = measure_calcium(ct, root, settings=MeasureSettings(**settings))
     volume.write(mask_path, volume.Volume(calcium, ct.affine))
-    return findings
+    return findings | {"root_source": read_record(source.upstream)["root_source"]}
 
 
 if __name__ == "__main__":
@@ -21,7 +21,7 @@ if __name__ == "__main__":
         run_stage(
             "measure",
             snakemake.wildcards.scan_id,
-            lambda: measure_files(source.ct, source.root, output.mask, snakemake.params.settings),
+            lambda: measure_files(source, output.mask, snakemake.params.settings),
             record=output.record,
             upstream=[source.upstream],
             images=[output.mask],

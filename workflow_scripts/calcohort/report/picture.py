@@ -147,16 +147,17 @@ def _draw_row(figure, ct, root, calcium, position, bottom, height, view=None, ma
         extent += (0.0, ct.array.shape[up] * spacing[up])
         fields.append(extent)
     shown = view or fields
+    height -= gap
     ratio = (width * WIDTH_PX) / (height * HEIGHT_PX)
     tall = max(max(t - b, (r - left) / ratio) for left, r, b, t in shown)
     for axis, (left, right, low, top) in enumerate(shown):
-        axes = figure.add_axes((0.02 + axis * (width + gap), bottom, width, height - gap))
+        axes = figure.add_axes((0.02 + axis * (width + gap), bottom, width, height))
         axes.set(facecolor="black", xticks=[], yticks=[])
         _draw_plane(axes, axis, position[axis], fields[axis], ct, root, calcium, view is not None)
         x, y = (left + right) / 2, (low + top) / 2
         axes.set_xlim(x - tall * ratio / 2, x + tall * ratio / 2)
         axes.set_ylim(y - tall / 2, y + tall / 2)
-        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_aspect("auto")
         _letter(axes, axis, position[axis], ct.array.shape[axis])
         _scale_bar(axes, tall * ratio)
         if mark:

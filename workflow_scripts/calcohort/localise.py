@@ -1,0 +1,111 @@
+"""The box around the aortic root from U-Net1's probability (paper 000, section IV).
+
+U-Net1 sees the scan scaled by 2 along rows and columns and is trained on the filled bounding box
+of the root. What it finds is judged before it is believed: nothing found, something cut by the
+scan's edge, or something of no root's size are outcomes.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from calcohort.outcomes import Excluded, Reason
+from calcohort.volume import Grid, bounding_slices
+
+
+def find_box(
+    probability: np.ndarray,
+    scan: Grid,
+    factor_kji: tuple[int, int, int] = (1, 2, 2),
+    threshold: float = 0.5,
+    margin_mm: float = 4,
+    min_size_mm: float = 20,
+    max_size_mm: float = 100,
+) -> dict:
+    """Find the box around the root.
+
+    Parameters
+    ----------
+    probability : ndarray, ``[k, j, i]``
+        U-Net1's probability of the box, on the downscaled grid.
+    scan : Grid
+        The scan's own grid.
+    factor_kji : tuple of int
+        The downscaling's factors.
+    threshold : float
+        Voxels of at least this probability are the box's.
+    margin_mm : float
+        The box is grown by this on every side, as far as the scan goes.
+    min_size_mm, max_size_mm : float
+        Limits of each side of the box before it is grown.
+
+    Returns
+    -------
+    dict
+        `box_start_kji` and `box_stop_kji` (indices of the scan, stop exclusive), `box_size_mm`
+        (k, j, i; before the margin), `confidence` (mean probability of the component, 0 to 1) and
+        `other_components_fraction` (part of the voxels found that lie elsewhere).
+
+    Raises
+    ------
+    ValueError
+        When `probability` does not lie on the scan's downscaled grid.
+    Excluded
+        `root_not_found` without a component, `root_at_edge` when the largest one touches the
+        scan's edge, `root_implausible` when a side of it is outside the limits.
+    """
+    coarse = scan.downscaled(factor_kji)
+    if probability.shape != coarse.shape:
+        raise ValueError(f"probability has shape {probability.shape}, the scan {coarse.shape}")
+    component, found = largest_component(probability >= threshold)
+    if not found:
+        raise Excluded(
+            Reason.ROOT_NOT_FOUND,
+            f"U-Net1's highest probability is {probability.max():.2f}, below {threshold:g}",
+        )
+    slices = bounding_slices(component)
+    start = np.array([s.start for s in slices])
+    stop = np.array([s.stop for s in slices])
+    size_mm = (stop - start) * coarse.spacing_mm
+    text = " × ".join(f"{mm:.0f}" for mm in size_mm)
+    if (start == 0).any() or (stop == coarse.shape).any():
+        raise Excluded(
+            Reason.ROOT_AT_EDGE, f"the box found, {text} mm (k, j, i), touches the scan's edge"
+        )
+    if (size_mm < min_size_mm).any() or (size_mm > max_size_mm).any():
+        raise Excluded(
+            Reason.ROOT_IMPLAUSIBLE,
+            f"the box found is {text} mm (k, j, i); "
+            f"sides of {min_size_mm:g} to {max_size_mm:g} mm are plausible",
+        )
+    margin = np.ceil(margin_mm / scan.spacing_mm).astype(int)
+    return {
+        "box_start_kji": np.maximum(start * factor_kji - margin, 0).tolist(),
+        "box_stop_kji": np.minimum(stop * factor_kji + margin, scan.shape).tolist(),
+        "box_size_mm": size_mm.round(2).tolist(),
+        "confidence": round(float(probability[component].mean(dtype=float)), 4),
+        "other_components_fraction": round(1 - component.sum() / found, 4),
+    }
+
+
+def largest_component(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the largest face-connected component of `mask`, and the voxel count of all.
+
+    Of components of one size the first in ``[k, j, i]`` order is taken; an empty mask gives an
+    empty component and 0.
+    """
+    labels, _ = ndimage.label(mask)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return labels == max(int(sizes.argmax()), 1), int(sizes.sum())
+
+
+def crop_start(
+    box_start_kji: tuple[int, int, int],
+    box_stop_kji: tuple[int, int, int],
+    crop_shape: tuple[int, int, int],
+) -> tuple[int, int, int]:
+    """Return where a crop of `crop_shape` starts that has the box in its centre (may be < 0)."""
+    return tuple(
+        (int(start) + int(stop) - int(n)) // 2
+        for start, stop, n in zip(box_start_kji, box_stop_kji, crop_shape, strict=True)
+    )
