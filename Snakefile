@@ -30,6 +30,7 @@ wildcard_constraints:
 
 
 onstart:
+    logging.getLogger("snakemake.logging").addHandler(TimeLeft())
     write_batches(BATCH_TABLE, BATCHES)
 
 

@@ -15,5 +15,7 @@ rule aggregate_cohort:
         version=STAGE_VERSIONS["aggregate"],
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Gather the cohort's tables"
     script:
         "../workflow_scripts/aggregate_cohort.py"

@@ -17,5 +17,7 @@ rule assess_agreement:
         version=STAGE_VERSIONS["agreement"],
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Assess the agreement with the references"
     script:
         "../workflow_scripts/assess_agreement.py"

@@ -1,3 +1,4 @@
+import logging
 import sys
 from pathlib import Path
 
@@ -5,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
+from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
 from calcohort.study import read_batches, read_settings, read_sheet, write_batches
 from calcohort.versions import STAGE_VERSIONS

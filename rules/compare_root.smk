@@ -24,5 +24,7 @@ rule compare_root:
         mem_mb=3000,
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Compare {wildcards.scan_id} with its references"
     script:
         "../workflow_scripts/compare_root.py"

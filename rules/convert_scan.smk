@@ -15,5 +15,7 @@ rule convert_scan:
         mem_mb=3000,
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Convert {wildcards.scan_id}"
     script:
         "../workflow_scripts/convert_scan.py"

@@ -15,5 +15,7 @@ rule crop_scan:
         mem_mb=2000,
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Crop {wildcards.scan_id}"
     script:
         "../workflow_scripts/crop_scan.py"

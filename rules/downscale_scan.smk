@@ -14,5 +14,7 @@ rule downscale_scan:
         mem_mb=2000,
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Downscale {wildcards.scan_id}"
     script:
         "../workflow_scripts/downscale_scan.py"

@@ -21,5 +21,7 @@ rule draw_picture:
         mem_mb=2000,
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Draw {wildcards.scan_id}"
     script:
         "../workflow_scripts/draw_picture.py"

@@ -19,5 +19,7 @@ rule localise_batch:
         gpu=GPUS,
     conda:
         "../envs/network.yaml"
+    message:
+        "Localise the roots of {wildcards.batch}"
     script:
         "../workflow_scripts/localise_batch.py"

@@ -15,5 +15,7 @@ rule measure_calcium:
         mem_mb=2000,
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Measure {wildcards.scan_id}"
     script:
         "../workflow_scripts/measure_calcium.py"

@@ -16,5 +16,7 @@ rule place_root:
         mem_mb=2000,
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Place the root of {wildcards.scan_id}"
     script:
         "../workflow_scripts/place_root.py"

@@ -18,5 +18,7 @@ rule segment_batch:
         gpu=GPUS,
     conda:
         "../envs/network.yaml"
+    message:
+        "Segment the roots of {wildcards.batch}"
     script:
         "../workflow_scripts/segment_batch.py"

@@ -17,5 +17,7 @@ rule write_report:
         version=STAGE_VERSIONS["report"],
     conda:
         "../envs/cpu.yaml"
+    message:
+        "Write the report"
     script:
         "../workflow_scripts/write_report.py"

@@ -56,12 +56,14 @@ def find_box(
     coarse = scan.downscaled(factor_kji)
     if probability.shape != coarse.shape:
         raise ValueError(f"probability has shape {probability.shape}, the scan {coarse.shape}")
-    component, found = largest_component(probability >= threshold)
-    if not found:
+    labels, count = ndimage.label(probability >= threshold)
+    if not count:
         raise Excluded(
             Reason.ROOT_NOT_FOUND,
             f"U-Net1's highest probability is {probability.max():.2f}, below {threshold:g}",
         )
+    sizes = np.bincount(labels.ravel())[1:]
+    component = labels == sizes.argmax() + 1
     slices = bounding_slices(component)
     start = np.array([s.start for s in slices])
     stop = np.array([s.stop for s in slices])
@@ -83,20 +85,8 @@ def find_box(
         "box_stop_kji": np.minimum(stop * factor_kji + margin, scan.shape).tolist(),
         "box_size_mm": size_mm.round(2).tolist(),
         "confidence": round(float(probability[component].mean(dtype=float)), 4),
-        "other_components_fraction": round(1 - component.sum() / found, 4),
+        "other_components_fraction": round(1 - sizes.max() / sizes.sum(), 4),
     }
-
-
-def largest_component(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the largest face-connected component of `mask`, and the voxel count of all.
-
-    Of components of one size the first in ``[k, j, i]`` order is taken; an empty mask gives an
-    empty component and 0.
-    """
-    labels, _ = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return labels == max(int(sizes.argmax()), 1), int(sizes.sum())
 
 
 def crop_start(

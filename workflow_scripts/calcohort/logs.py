@@ -1,8 +1,9 @@
-"""The log of a job: a file and the terminal, mistakes as one sentence."""
+"""Logs: of a job (file and terminal, mistakes as one sentence) and of a run (time left)."""
 
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,24 @@ def job_log(path: str | Path) -> Iterator[None]:
     except Exception:
         log.exception("unforeseen error")
         raise
+
+
+class TimeLeft(logging.Handler):
+    """Add the time left to the workflow engine's progress.
+
+    It takes log records that carry `done` and `total` and assumes that the steps to come last as
+    long, on average, as those of this run that are done.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print how many steps are done and how long the others may take."""
+        done, total = getattr(record, "done", None), getattr(record, "total", None)
+        if not done or not total or done == total:
+            return
+        left_s = (time.monotonic() - self.started) / done * (total - done)
+        left = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{left_s:.0f} s"
+        sys.stderr.write(f"Step {done} of {total} done, about {left} left\n")

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy import ndimage
 
-from calcohort.localise import largest_component
 from calcohort.outcomes import Excluded, Reason
 
 
@@ -47,13 +46,14 @@ def find_root(
     labels, _ = ndimage.label(covered)
     in_box = np.zeros(probability.shape, dtype=bool)
     in_box[box] = True
-    names = np.unique(labels[in_box[inside]])
-    component, _ = largest_component(np.isin(labels, names[names > 0]))
-    if not component.any():
+    candidates = np.unique(labels[in_box[inside]])
+    candidates = candidates[candidates > 0]
+    if not candidates.size:
         raise Excluded(
             Reason.ROOT_NOT_FOUND,
             f"U-Net2 found no voxel of probability {threshold:g} in U-Net1's box",
         )
+    component = labels == candidates[np.bincount(labels.ravel())[candidates].argmax()]
     if any(np.take(component, (0, -1), axis).any() for axis in range(3)):
         raise Excluded(
             Reason.ROOT_AT_EDGE, "the root's mask touches the edge of the scan or of the crop"

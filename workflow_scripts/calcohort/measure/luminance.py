@@ -1,12 +1,12 @@
 """Luminance Lm: the mean HU of blood and contrast in a cube near the sinotubular junction.
 
 Paper 000 (section IV.B, Fig. 5) puts a cube of 20 voxels a side at the geometric centre of the
-root and moves it above it, near the sinotubular junction, where it holds no calcium of the leaflets.
-Here that reads:
+root and moves it up, near the sinotubular junction, clear of the leaflets and their calcium. Here
+that reads:
 
 - *Up* is world superior (+S of the affine), whatever the order and direction of the voxel axes.
-- The cube follows the root's own axis: the centroids of the root's cross-sections at successive
-  heights, from the geometric centre upwards, one voxel spacing a step. So a tilted root is followed.
+- The cube follows the root's own axis, tilted as it may be: the centroids of the root's
+  cross-sections at successive heights, from the geometric centre up, one voxel spacing a step.
 - A position is *admissible* when the cube lies in the scan and enough of its voxels in the root.
 - It is *clean* when no more than a small share of the cube's root voxels is bright (`bright_hu`).
 - Lm is taken at the highest position that is admissible and clean, over the cube's root voxels.

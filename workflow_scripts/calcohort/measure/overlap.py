@@ -17,14 +17,14 @@ MAX_SHEAR_COSINE = 1e-3
 
 def dice(found: np.ndarray, reference: np.ndarray) -> float | None:
     """Dice coefficient ``2 |A ∩ B| / (|A| + |B|)``; None when both masks are empty."""
-    total = np.count_nonzero(found) + np.count_nonzero(reference)
-    return 2 * np.count_nonzero(found & reference) / total if total else None
+    total = _voxels(found) + _voxels(reference)
+    return 2 * _voxels(found & reference) / total if total else None
 
 
 def iou(found: np.ndarray, reference: np.ndarray) -> float | None:
     """Intersection over union ``|A ∩ B| / |A ∪ B|``; None when both masks are empty."""
-    union = np.count_nonzero(found | reference)
-    return np.count_nonzero(found & reference) / union if union else None
+    union = _voxels(found | reference)
+    return _voxels(found & reference) / union if union else None
 
 
 def surface_distances(
@@ -56,7 +56,7 @@ def surface_distances(
     if cosines.max() > MAX_SHEAR_COSINE:
         raise Excluded(
             Reason.TILTED,
-            f"voxel axes are not at right angles (cosine {cosines.max():.3f}): no surface distances",
+            f"the voxel axes are not at right angles (cosine {cosines.max():.3f})",
         )
     if not (found.any() and reference.any()):
         return {"assd_mm": None, "hd95_mm": None, "hd_max_mm": None}
@@ -94,7 +94,7 @@ def compare_masks(found: np.ndarray, reference: np.ndarray, grid: Grid) -> dict[
         and `volume_error_mm3` (found - reference).
     """
     found_mm3, reference_mm3 = (
-        np.count_nonzero(mask) * grid.voxel_volume_mm3 for mask in (found, reference)
+        _voxels(mask) * grid.voxel_volume_mm3 for mask in (found, reference)
     )
     return {
         "dice": dice(found, reference),
@@ -134,8 +134,12 @@ def box_coverage(
     reference: np.ndarray, box: tuple[tuple[int, int, int], tuple[int, int, int]] | None
 ) -> float | None:
     """Share of the reference's voxels inside the box; None without a box or a reference."""
-    total = np.count_nonzero(reference)
+    total = _voxels(reference)
     if box is None or not total:
         return None
     inside = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(*box, strict=True))
-    return np.count_nonzero(reference[inside]) / total
+    return _voxels(reference[inside]) / total
+
+
+def _voxels(mask: np.ndarray) -> int:
+    return int(np.count_nonzero(mask))

@@ -1,7 +1,7 @@
 """The threshold rules F1 to F7 of paper 000 (section IV.B, Table 2).
 
 Voxels of the root at or above the threshold are calcium. F1 to F3 are fixed. F4 to F6 follow the
-luminance Lm of the blood (after Jilaihawi's LA ratios, reference [7] of the paper). F7 lifts Lm by
+luminance Lm of the blood (after Bettinger et al. 2017, the paper's reference [7]). F7 lifts Lm by
 less the nearer it comes to 1000 HU, above which a voxel is calcium by the paper's definition.
 """
 

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from calcohort.outcomes import OK, atomic_path
@@ -20,9 +21,15 @@ WINDOW_HU, LEVEL_HU = 1500, 500
 ROOT_COLOUR, CALCIUM_COLOUR = "#56B4E9", "#E69F00"
 ZOOM_MARGIN_MM = 10.0
 BARS_MM = (5, 10, 20, 50, 100)
-GREYS = 96
+COLOURS = 256
+STATUS_COLOURS = {"measured": "#1B5E3B", "excluded": "#8A3B00", "failed": "#7A1030"}
+SHADOW = (withStroke(linewidth=2, foreground="black"),)
 
-PLANES = (("axial", "A", "P", "R", "L"), ("coronal", "H", "F", "R", "L"), ("sagittal", "H", "F", "A", "P"))
+PLANES = (
+    ("axial", "A", "P", "R", "L"),
+    ("coronal", "H", "F", "R", "L"),
+    ("sagittal", "H", "F", "A", "P"),
+)
 """Name and letters at the top, bottom, left and right of the plane across axis k, j and i.
 
 Every plane is drawn with its first remaining axis upwards and its second one to the *left*: the
@@ -60,7 +67,8 @@ def draw_qc(
     ok = record["status"] == OK
     status = "measured" if ok else record["status"]
     _text(figure, 0.02, 0.972, record["scan_id"], size=13, weight="bold", va="center")
-    _text(figure, 0.98, 0.972, status, size=11, ha="right", va="center", weight="bold")
+    style = {"ha": "right", "va": "center", "weight": "bold", "color": STATUS_COLOURS[status]}
+    _text(figure, 0.98, 0.972, status, size=11, **style)
     findings = _findings(record) if ok else _sentence(record)
     if ct is None:
         _text(figure, 0.5, 0.5, textwrap.fill(findings, 70), size=15, ha="center", va="center")
@@ -73,24 +81,20 @@ def draw_qc(
     else:
         box = bounding_slices(root)
         centre = tuple((s.start + s.stop - 1) // 2 for s in box)
-        focus = _fullest(calcium) if calcium is not None and calcium.any() else centre
+        found = calcium is not None and calcium.any()
+        focus = _fullest(calcium) if found else centre
         view = _view_mm(ct, box)
         _draw_row(figure, ct, root, calcium, centre, bottom=0.535, height=0.405, mark=view)
         _draw_row(figure, ct, root, calcium, focus, bottom=0.12, height=0.405, view=view)
-        shown = "the most calcium" if focus is not centre else "the root's centre"
+        shown = "the most calcium" if found else "the root's centre"
         drawn = f"Above: planes through the root's centre. Below: the root, planes through {shown}."
-    key = " Blue line: root. Orange: calcium (F7)." if root is not None else ""
-    _text(figure, 0.02, 0.095, textwrap.fill(findings, 150), size=10, va="top")
-    _text(
-        figure,
-        0.02,
-        0.012,
-        f"{drawn}{key} Patient's right on the image's left. Window {WINDOW_HU} HU, "
-        f"level {LEVEL_HU} HU.",
-        size=8,
-        color="#444444",
-        va="bottom",
+        drawn += " Blue line: root. Orange: calcium at or above the F7 threshold."
+    drawn += (
+        " Patient's right on the image's left; A, P, R, L, H, F: front, back, right, left, head,"
     )
+    drawn += f" feet. Window {WINDOW_HU} HU, level {LEVEL_HU} HU."
+    _text(figure, 0.02, 0.105, textwrap.fill(findings, 115), size=10, va="top")
+    _text(figure, 0.02, 0.012, textwrap.fill(drawn, 170), size=7.5, color="#444444", va="bottom")
     _save(figure, path)
 
 
@@ -103,7 +107,7 @@ def _findings(record: dict[str, Any]) -> str:
 
 
 def _sentence(record: dict[str, Any]) -> str:
-    return f"{record['status']} at {record['stage']}: {record['detail']}"
+    return f"{record['status'].capitalize()} at stage {record['stage']}: {record['detail']}"
 
 
 def _fullest(mask: np.ndarray) -> tuple[int, int, int]:
@@ -181,7 +185,7 @@ def _draw_plane(axes: Axes, axis, index, extent, ct, root, calcium, zoomed: bool
     )
     if calcium is not None:
         colours = np.zeros((*hounsfield.shape, 4))
-        colours[_plane(calcium, axis, index)] = to_rgba(CALCIUM_COLOUR)
+        colours[_plane(calcium, axis, index)] = to_rgba(CALCIUM_COLOUR, 0.8 if zoomed else 1)
         axes.imshow(
             colours,
             extent=extent,
@@ -203,7 +207,7 @@ def _draw_plane(axes: Axes, axis, index, extent, ct, root, calcium, zoomed: bool
 
 def _letter(axes: Axes, axis: int, index: int, count: int) -> None:
     name, top, bottom, left, right = PLANES[axis]
-    style = {"color": "white", "fontsize": 9, "transform": axes.transAxes}
+    style = {"color": "white", "fontsize": 9, "transform": axes.transAxes, "path_effects": SHADOW}
     axes.text(0.5, 0.985, top, ha="center", va="top", **style)
     axes.text(0.5, 0.015, bottom, ha="center", va="bottom", **style)
     axes.text(0.012, 0.5, left, ha="left", va="center", **style)
@@ -214,7 +218,7 @@ def _letter(axes: Axes, axis: int, index: int, count: int) -> None:
 
 def _scale_bar(axes: Axes, width_mm: float) -> None:
     length = max([mm for mm in BARS_MM if mm <= width_mm / 3] or BARS_MM[:1])
-    style = {"color": "white", "transform": axes.transAxes}
+    style = {"color": "white", "transform": axes.transAxes, "path_effects": SHADOW}
     axes.plot([0.96 - length / width_mm, 0.96], [0.05, 0.05], lw=2, solid_capstyle="butt", **style)
     x = 0.96 - length / width_mm / 2
     axes.text(x, 0.065, f"{length} mm", ha="center", va="bottom", fontsize=7.5, **style)
@@ -229,6 +233,6 @@ def _save(figure: Figure, path: Path) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    image = image.quantize(GREYS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    image = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG", optimize=True, dpi=(DPI, DPI))

@@ -1,0 +1,1 @@
+"""From DICOM (or NIfTI) to a checked CT volume: find, choose, judge, convert, pseudonymise."""

@@ -1,0 +1,50 @@
+"""The data dictionary and the list of outcomes, written from the schemas and the code."""
+
+from typing import Any
+
+from calcohort.outcomes import Reason
+from calcohort.study import read_schema
+
+TABLES = ("sheet", "scans", "calcium", "segmentation", "agreement")
+
+
+def data_dictionary() -> str:
+    """Markdown with every column of every table users write or read, from `schemas/`."""
+    parts = ["# Data dictionary", "", "Written by `make docs` from `schemas/`; not edited by hand.", ""]
+    for name in TABLES:
+        schema = read_schema(name)
+        needed = schema.get("required", [])
+        parts += [f"## {schema['title']}", "", schema["description"].strip(), ""]
+        parts += ["| column | type | unit | always | meaning |", "|---|---|---|---|---|"]
+        parts += [
+            f"| `{column}` | {_type(declared)} | {declared.get('unit', '')} "
+            f"| {'yes' if column in needed else ''} | {declared['description']} |"
+            for column, declared in schema["properties"].items()
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def outcome_list() -> str:
+    """Markdown with the closed list of reasons."""
+    parts = [
+        "# Outcomes",
+        "",
+        "Written by `make docs` from `calcohort/outcomes.py`; not edited by hand.",
+        "",
+        "`measured`: all stages went well. `excluded`: a foreseeable reason below. `failed`: an",
+        "unforeseen error (`crashed`), with the traceback in the log of the scan's stage.",
+        "",
+        "| reason | meaning |",
+        "|---|---|",
+    ]
+    return "\n".join(parts + [f"| `{r.value}` | {r.meaning} |" for r in Reason]) + "\n"
+
+
+def _type(declared: dict[str, Any]) -> str:
+    if "enum" in declared:
+        return ", ".join(f"`{value}`" for value in declared["enum"])
+    if declared.get("format") == "path":
+        return "path"
+    types = declared["type"] if isinstance(declared["type"], list) else [declared["type"]]
+    return " or ".join("empty" if name == "null" else name for name in types)
