@@ -58,7 +58,9 @@ def normalise(
     clipped = np.clip(hu, air_hu, clip_fraction * maximum).astype(np.float32)
     low, high = clipped.min(), clipped.max()
     if low == high:
-        raise Excluded(Reason.NOT_HOUNSFIELD, f"all voxels have one value, {float(hu.flat[0]):.0f} HU")
+        raise Excluded(
+            Reason.NOT_HOUNSFIELD, f"all voxels have one value, {float(hu.flat[0]):.0f} HU"
+        )
     clipped -= low
     clipped /= high - low
     return clipped
@@ -108,7 +110,7 @@ def lower_calcium(
         raise Excluded(
             Reason.NO_CONTRAST,
             f"{pool.size / max(inside.size, 1):.1%} of the box around the root reaches "
-            f"{blood_pool_hu:g} HU; blood with contrast fills at least {min_blood_pool_fraction:.0%}",
+            f"{blood_pool_hu:g} HU; contrast-enhanced blood fills {min_blood_pool_fraction:.0%}",
         )
     median = np.median(pool)
     ceiling = median + spreads * MAD_TO_SD * np.median(np.abs(pool - median))

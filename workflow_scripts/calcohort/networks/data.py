@@ -6,7 +6,6 @@ with the root as label). Samples are plain ``.npy`` files, so that patches of th
 without the rest, and are the same bytes for the same seed.
 """
 
-import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +48,17 @@ def make_store(store: Path, seeds: list[int], workers: int = 2):
             f"seed {reserved[0]} is reserved for demo, tests and evaluation; "
             f"train on seeds from {FIRST_FREE_SEED} on"
         )
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_make_samples, [store] * len(seeds), seeds)
+    missing = [seed for seed in seeds if not _path(store, seed, "sample.json").exists()]
+    yield from (seed for seed in seeds if seed not in missing)
+    if missing:
+        with ProcessPoolExecutor(workers) as pool:
+            yield from pool.map(_make_samples, [store] * len(missing), missing)
 
 
 def _make_samples(store: Path, seed: int) -> int:
-    # Imported here: a training from a finished store needs no phantoms.
     from calcohort.phantom.anatomy import draw_anatomy
     from calcohort.phantom.render import render, scan_grid
 
-    done = _path(store, seed, "json")
-    if done.exists():
-        return seed
     anatomy = draw_anatomy(seed)
     grid = scan_grid(anatomy)
     phantom = render(anatomy, grid)
@@ -82,7 +80,10 @@ def _make_samples(store: Path, seed: int) -> int:
     root = Volume(phantom.root.astype(np.uint8), grid.affine)
     _save(_path(store, seed, "unet2_label.npy"), crop(root, first, CROP_SHAPE, 0).array)
 
-    write_record(done, {"seed": seed, "box_start_kji": start, "box_stop_kji": stop})
+    write_record(
+        _path(store, seed, "sample.json"),
+        {"seed": seed, "box_start_kji": start, "box_stop_kji": stop},
+    )
     return seed
 
 
@@ -98,18 +99,13 @@ def _jittered(box, grid, rng) -> tuple[list[int], list[int]]:
     return start.tolist(), stop.tolist()
 
 
-def _path(store: Path, seed: int, kind: str) -> Path:
-    return Path(store) / f"{seed}_{kind}"
+def _path(store: Path, seed: int, name: str) -> Path:
+    return Path(store) / str(seed) / name
 
 
 def _save(path: Path, array: np.ndarray) -> None:
     with atomic_path(path) as temporary:
         np.save(temporary, array)
-
-
-def seeds_in(store: Path) -> list[int]:
-    """Return the seeds whose samples are complete, in order."""
-    return sorted(json.loads(path.read_text())["seed"] for path in Path(store).glob("*.json"))
 
 
 def read_sample(store: Path, seed: int, network: str) -> Sample:

@@ -97,9 +97,7 @@ def load_network(
     return Network(model, depth, device)
 
 
-def read_ahead(
-    items: Iterable[Any], read: Callable[[Any], Any]
-) -> Iterator[tuple[Any, Future]]:
+def read_ahead(items: Iterable[Any], read: Callable[[Any], Any]) -> Iterator[tuple[Any, Future]]:
     """Read the next item in a thread while the present one is worked on.
 
     Yields

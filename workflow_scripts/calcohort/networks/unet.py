@@ -60,7 +60,7 @@ def _mean(x):
 
 
 def level_filters(filters: int, depth: int) -> list[int]:
-    """Filters of each level: doubled at each step down, to at most ten times the first.
+    """Return the filters of each level: doubled at each step, to at most ten times the first.
 
     >>> level_filters(32, 5)
     [32, 64, 128, 256, 320, 320]

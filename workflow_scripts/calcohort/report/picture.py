@@ -1,4 +1,4 @@
-"""The QC picture of a scan: three planes, the root's outline, the calcium, and what became of it."""
+"""The QC picture of a scan: three planes, the root's outline, the calcium, and its outcome."""
 
 import textwrap
 from pathlib import Path
@@ -58,8 +58,8 @@ def draw_qc(
     root, calcium : ndarray of bool, ``[k, j, i]``, or None
         Masks on the scan's grid.
     record : dict
-        `scan_id`, `status`, and where the status is `ok` also `luminance_hu`, `threshold_hu`
-        and `calcium_volume_mm3` of rule F7; otherwise `stage` and `detail`.
+        Of the stage measure: `scan_id`, `status`; where the status is `ok` also `luminance_hu`,
+        `root_volume_mm3`, `mask_rule` and `rules`; otherwise `stage` and `detail`.
     path : Path
         The PNG to write.
     """
@@ -88,7 +88,7 @@ def draw_qc(
         _draw_row(figure, ct, root, calcium, focus, bottom=0.12, height=0.405, view=view)
         shown = "the most calcium" if found else "the root's centre"
         drawn = f"Above: planes through the root's centre. Below: the root, planes through {shown}."
-        drawn += " Blue line: root. Orange: calcium at or above the F7 threshold."
+        drawn += " Blue line: root. Orange: calcium, at or above the threshold."
     drawn += (
         " Patient's right on the image's left; A, P, R, L, H, F: front, back, right, left, head,"
     )
@@ -99,10 +99,13 @@ def draw_qc(
 
 
 def _findings(record: dict[str, Any]) -> str:
+    name = record["mask_rule"]
+    rule = next(rule for rule in record["rules"] if rule["rule"] == name)
     return (
         f"Luminance Lm {record['luminance_hu']:.0f} HU   ·   "
-        f"F7 threshold {record['threshold_hu']:.0f} HU   ·   "
-        f"calcium {record['calcium_volume_mm3']:.1f} mm³"
+        f"{name} threshold {rule['threshold_hu']:.0f} HU   ·   "
+        f"calcium {rule['calcium_volume_mm3']:.1f} mm³   ·   "
+        f"root {record['root_volume_mm3'] / 1000:.1f} ml"
     )
 
 
@@ -229,7 +232,7 @@ def _text(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write the figure as a PNG with a palette: a third of the size, and the same bytes each time."""
+    """Write the figure as a PNG with a palette: a third of the size, the same bytes each time."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -1,0 +1,253 @@
+import csv
+import hashlib
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import calcohort.networks  # noqa: F401  before keras: sets oneDNN and the backend
+import keras
+from calcohort.networks.augment import draw_patch, vary_luminance
+from calcohort.networks.data import make_store
+from calcohort.networks.losses import dice_and_cross_entropy, dice_score
+from calcohort.networks.predict import Network, load_network, read_ahead
+from calcohort.networks.train import Plan, train
+from calcohort.networks.unet import InstanceNormalisation, build_unet, level_filters
+from calcohort.outcomes import UserError
+
+LIBRARY = Path(calcohort.networks.__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("models") / "small.weights.h5"
+    build_unet(filters=2, depth=3).save_weights(path)
+    return path
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def small_volume(shape=(16, 24, 16)):
+    return np.random.default_rng(0).random(shape, dtype=np.float32)
+
+
+def test_papers_width_has_the_parents_parameters():
+    assert level_filters(32, 5) == [32, 64, 128, 256, 320, 320]
+    # Counted by hand for base 8, widths 8, 16, 32, 64, 80, 80 (3³ = 27 weights a pair of channels,
+    # 2 per channel of each norm, 8 weights a pair and a bias for each transposed convolution):
+    widths = [8, 16, 32, 64, 80, 80]
+    count = 27 * (1 * 8 + 8 * 8) + 4 * 8
+    for above, here in zip(widths, widths[1:], strict=False):
+        count += 27 * (above * here + here * here) + 4 * here
+        count += 8 * here * above + above + 27 * (2 * above * above + above * above) + 4 * above
+    count += 27 * 8 * 2 + 2
+    assert build_unet(8).count_params() == count
+
+
+def test_output_is_a_probability_on_the_inputs_grid():
+    model = build_unet(2, 3)
+    softmax = model.predict_on_batch(small_volume()[None, ..., None])
+    assert softmax.shape == (1, 16, 24, 16, 2)
+    assert softmax.sum(-1) == pytest.approx(1, abs=1e-5)
+
+
+def test_instance_norm_is_right_far_from_zero():
+    x = np.random.default_rng(0).normal([100, -3], [0.5, 7], (2, 30, 20, 10, 2)).astype(np.float32)
+    layer = InstanceNormalisation()
+    y = np.asarray(layer(x))
+    assert y.mean((1, 2, 3)) == pytest.approx(0, abs=1e-4)
+    assert y.std((1, 2, 3)) == pytest.approx(1, abs=1e-3)
+    layer.scale.assign([2.0, 1.0])
+    layer.shift.assign([0.0, 5.0])
+    assert np.asarray(layer(x)) == pytest.approx(y * [2, 1] + [0, 5], abs=1e-4)
+
+
+def test_loss_by_hand():
+    truth = np.array([1, 1, 0, 0], np.uint8).reshape(1, 1, 2, 2)
+    p = np.array([0.8, 0.6, 0.3, 0.1], np.float32).reshape(1, 1, 2, 2)
+    softmax = np.stack([1 - p, p], axis=-1)
+    # Dice = (2 · (0.8 + 0.6) + 1) / (1.8 + 2 + 1); CE = −mean(log .8, log .6, log .7, log .9)
+    dice = 3.8 / 4.8
+    entropy = -np.log([0.8, 0.6, 0.7, 0.9]).mean()
+    loss = np.asarray(dice_and_cross_entropy(truth, softmax))
+    assert loss == pytest.approx([1 - dice + entropy], abs=1e-6)
+    assert np.asarray(dice_score(truth, softmax)) == pytest.approx([1.0])
+    assert np.asarray(dice_score(truth, softmax, threshold=0.3)) == pytest.approx([4 / 5])
+
+
+def test_loss_of_an_empty_truth_is_finite_and_dice_undefined():
+    truth = np.zeros((1, 2, 2, 2), np.uint8)
+    softmax = np.stack([np.ones(truth.shape), np.zeros(truth.shape)], -1).astype(np.float32)
+    assert np.asarray(dice_and_cross_entropy(truth, softmax)) == pytest.approx([0], abs=1e-5)
+    assert np.isnan(np.asarray(dice_score(truth, softmax))).all()
+
+
+def test_probability_keeps_any_shape(weights):
+    network = load_network(weights, digest(weights), filters=2, depth=3)
+    assert network.padded_shape((13, 16, 17)) == (16, 16, 24)
+    array = small_volume((13, 16, 17))
+    found = network.probability(array)
+    assert found.shape == (13, 16, 17) and found.dtype == np.float32
+    padded = np.pad(array, [(0, 3), (0, 0), (0, 7)], mode="edge")
+    assert np.array_equal(found, network.probability(padded)[:13, :16, :17])
+
+
+@pytest.mark.parametrize("change", ["missing", "hash", "width", "depth"])
+def test_wrong_weights_are_one_sentence(weights, tmp_path, change):
+    path, sha256, filters, depth = weights, digest(weights), 2, 3
+    if change == "missing":
+        path = tmp_path / "none.weights.h5"
+    sha256 = "0" * 64 if change == "hash" else sha256
+    filters = 4 if change == "width" else filters
+    depth = 4 if change == "depth" else depth
+    with pytest.raises(UserError, match="the weights") as problem:
+        load_network(path, sha256, filters, depth)
+    assert len(str(problem.value).splitlines()) == 1
+
+
+def test_a_missing_gpu_is_never_a_silent_cpu():
+    if keras.distribution.list_devices("gpu"):
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UserError, match="gpu"):
+        Network(build_unet(2, 1), 1, device="gpu")
+
+
+def test_same_weights_same_output_on_jax(weights, tmp_path):
+    pytest.importorskip("jax")
+    expected = load_network(weights, digest(weights), 2, 3).probability(small_volume())
+    np.save(tmp_path / "in.npy", small_volume())
+    code = f"""
+        import numpy as np
+        from calcohort.networks.predict import load_network
+        import keras, sys
+        network = load_network({str(weights)!r}, {digest(weights)!r}, 2, 3)
+        np.save("out.npy", network.probability(np.load("in.npy")))
+        print(keras.backend.backend(), "tensorflow" in sys.modules)
+    """
+    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(LIBRARY)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["jax", "False"]
+    assert np.load(tmp_path / "out.npy") == pytest.approx(expected, abs=1e-4)
+    assert np.ptp(expected) > 0.01
+
+
+def test_read_ahead_delivers_an_error_with_its_item():
+    def read(item):
+        if item == 2:
+            raise OSError("cannot read 2")
+        return item * 10
+
+    results = {}
+    for item, future in read_ahead([1, 2, 3], read):
+        results[item] = str(future.exception()) if future.exception() else future.result()
+    assert results == {1: 10, 2: "cannot read 2", 3: 30}
+
+
+def test_read_ahead_reads_the_next_item_while_this_one_is_worked_on():
+    begun = {item: threading.Event() for item in range(3)}
+    for item, future in read_ahead(range(3), lambda item: begun[item].set()):
+        future.result()
+        assert item == 2 or begun[item + 1].wait(5)
+        assert item > 0 or not begun[2].is_set()
+
+
+def test_reserved_seeds_are_refused(tmp_path):
+    with pytest.raises(UserError, match="seed 99999 is reserved"):
+        list(make_store(tmp_path, [1_000_000, 99_999]))
+
+
+def test_patches_stay_inside_and_near_the_label():
+    image = np.arange(40**3).reshape(40, 40, 40)
+    label = np.zeros(image.shape, np.uint8)
+    label[30:34, 5:9, 20:24] = 1
+    hits = 0
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        patch, truth = draw_patch(image, label, (24, 24, 24), rng, smaller_by=8)
+        assert patch.shape in ((24, 24, 24), (16, 16, 16))
+        k, j, i = (int(n) for n in np.unravel_index(patch[0, 0, 0], image.shape))
+        window = tuple(slice(a, a + n) for a, n in zip((k, j, i), patch.shape, strict=True))
+        assert np.array_equal(patch, image[window]) and np.array_equal(truth, label[window])
+        hits += bool(truth.any())
+    assert hits >= 35
+
+
+def test_luminance_varies_by_chance_and_repeats_by_seed():
+    image = small_volume()
+    changed = [vary_luminance(image, np.random.default_rng(seed)) for seed in range(20)]
+    assert 0 < sum(np.array_equal(image, other) for other in changed) < 10
+    assert np.array_equal(changed[3], vary_luminance(image, np.random.default_rng(3)))
+    assert all(other.dtype == np.float32 for other in changed)
+
+
+@pytest.fixture
+def store(tmp_path):
+    for seed in (1, 2, 3):
+        rng = np.random.default_rng(seed)
+        label = np.zeros((16, 16, 16), np.uint8)
+        label[4:12, 5:13, 3:12] = 1
+        image = 0.3 + 0.4 * label + rng.normal(0, 0.05, label.shape)
+        folder = tmp_path / "store" / str(seed)
+        folder.mkdir(parents=True)
+        np.save(folder / "unet2_image.npy", image.astype(np.float16))
+        np.save(folder / "unet2_label.npy", label)
+    return tmp_path / "store"
+
+
+PLAN = Plan("unet2", (((16, 16, 16), 30), ((8, 8, 8), 2)), filters=2, depth=2, learning_rate=0.01)
+
+
+def run_training(plan, store, folder):
+    train(plan, store, [1, 2], [3], folder, folder / "out.weights.h5")
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_learns_validates_and_resumes_where_it_was_killed(store, tmp_path, monkeypatch):
+    whole = run_training(PLAN, store, tmp_path / "whole")
+    assert [int(row["step"]) for row in whole] == list(range(2, 33, 2))
+    assert float(whole[14]["loss"]) < 0.5 * float(whole[0]["loss"])
+    assert [bool(row["validation_dice_mean"]) for row in whole] == [False] * 14 + [True] * 2
+
+    from calcohort.networks import train as module
+
+    class KilledError(Exception):
+        pass
+
+    learn, calls = module.Training.learn, []
+
+    def killed(self, *sample):
+        calls.append(1)
+        if len(calls) == 14:
+            raise KilledError
+        return learn(self, *sample)
+
+    monkeypatch.setattr(module.Training, "learn", killed)
+    with pytest.raises(KilledError):
+        run_training(PLAN, store, tmp_path / "killed")
+    monkeypatch.undo()
+    resumed = run_training(PLAN, store, tmp_path / "killed")
+    assert [row["step"] for row in resumed] == [row["step"] for row in whole]
+    assert [float(row["loss"]) for row in resumed] == pytest.approx(
+        [float(row["loss"]) for row in whole], abs=0.01
+    )
+    with pytest.raises(UserError, match="another plan"):
+        run_training(Plan("unet2", PLAN.stages, filters=4, depth=2), store, tmp_path / "whole")
+
+
+def test_a_loss_that_is_no_number_stops_the_training(store, tmp_path):
+    image = np.load(store / "1" / "unet2_image.npy")
+    np.save(store / "1" / "unet2_image.npy", np.full_like(image, np.nan))
+    with pytest.raises(UserError, match="not a number"):
+        run_training(PLAN, store, tmp_path / "run")

@@ -1,0 +1,136 @@
+"""Geometry: what volume.py promises about axes, affines and windows."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from calcohort import volume
+from calcohort.outcomes import Excluded, Reason
+
+
+def oblique_affine(spacing_ijk=(0.5, 0.7, 1.25), angles=(20, -35, 10), origin=(7, -11, 13)):
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * spacing_ijk
+    affine[:3, 3] = origin
+    return affine
+
+
+def random_volume(shape=(5, 6, 8), affine=None):
+    array = np.random.default_rng(0).integers(-1000, 1500, shape).astype(np.int16)
+    return volume.Volume(array, oblique_affine() if affine is None else affine)
+
+
+def test_spacing_and_voxel_volume_come_from_the_affine():
+    grid = volume.Grid((4, 5, 6), oblique_affine((0.5, 0.7, 1.25)))
+    assert grid.spacing_mm == pytest.approx([1.25, 0.7, 0.5])
+    assert grid.voxel_volume_mm3 == pytest.approx(0.5 * 0.7 * 1.25)
+
+
+def test_world_reverses_the_index_before_the_affine():
+    grid = volume.Grid((10, 10, 10), np.diag([1.0, 2.0, 3.0, 1.0]))
+    assert grid.world(np.array([1, 2, 3])) == pytest.approx([3, 4, 3])
+    assert grid.index(grid.world(np.array([1.5, 2, 3]))) == pytest.approx([1.5, 2, 3])
+
+
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1), (1, 1, -1)])
+def test_reading_reorients_and_keeps_world_positions(tmp_path, flips):
+    stored = np.zeros((4, 5, 6), np.int16)
+    stored[1, 2, 3] = 700
+    affine = np.diag([0.5 * flips[0], 0.7 * flips[1], 1.25 * flips[2], 1])
+    affine[:3, 3] = [3, -4, 5]
+    nib.save(nib.Nifti1Image(stored, affine), tmp_path / "a.nii.gz")
+    read = volume.read(tmp_path / "a.nii.gz")
+    assert (np.diag(read.affine)[:3] > 0).all()
+    place = np.argwhere(read.array == 700)
+    assert len(place) == 1
+    assert read.grid.world(place[0]) == pytest.approx(affine[:3, :3] @ [1, 2, 3] + affine[:3, 3])
+
+
+def test_a_written_volume_reads_back_bit_exact(tmp_path):
+    original = random_volume()
+    original = volume.Volume(original.array, np.abs(np.diag([0.488, 0.488, 0.625, 1])))
+    volume.write(tmp_path / "v.nii.gz", original)
+    volume.write(tmp_path / "w.nii.gz", original)
+    back = volume.read(tmp_path / "v.nii.gz")
+    assert back.array.dtype == np.int16
+    np.testing.assert_array_equal(back.array, original.array)
+    same_again = volume.read(tmp_path / "w.nii.gz")
+    np.testing.assert_array_equal(back.affine, same_again.affine)
+    assert (tmp_path / "v.nii.gz").read_bytes() == (tmp_path / "w.nii.gz").read_bytes()
+
+
+def test_downscaled_voxels_are_block_means_at_block_centres():
+    full = random_volume((3, 6, 8))
+    small = volume.downscale(full, (1, 2, 2))
+    assert small.array.shape == (3, 3, 4)
+    assert small.array[2, 1, 3] == pytest.approx(full.array[2, 2:4, 6:8].mean())
+    corners = np.array([[2, j, i] for j in (2, 3) for i in (6, 7)])
+    assert small.grid.world(np.array([2, 1, 3])) == pytest.approx(
+        full.grid.world(corners).mean(axis=0)
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.tuples(*[st.integers(-9, 9)] * 3), st.tuples(*[st.integers(1, 12)] * 3))
+def test_a_crop_keeps_world_positions_and_pastes_back(start, shape):
+    whole = random_volume()
+    cut = volume.crop(whole, start, shape, -1024)
+    assert cut.grid.world(np.zeros(3)) == pytest.approx(whole.grid.world(np.array(start)))
+    inside = volume.voxels_inside(start, shape, whole.array.shape)
+    assert (cut.array == -1024).sum() >= cut.array.size - inside
+    covered = volume.paste(np.ones(shape, bool), start, whole.array.shape)
+    assert covered.sum() == inside
+    np.testing.assert_array_equal(
+        volume.paste(cut.array, start, whole.array.shape)[covered], whole.array[covered]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda mask: mask, None),
+        (lambda mask: mask[:-1], Reason.MASK_ON_OTHER_GRID),
+        (lambda mask: mask * 0, Reason.MASK_EMPTY),
+        (lambda mask: mask + (np.indices(mask.shape)[0] == 0), Reason.MASK_EMPTY),
+    ],
+)
+def test_a_mask_must_be_binary_and_on_the_scans_grid(tmp_path, change, reason):
+    grid = volume.Grid((5, 6, 7), np.diag([0.5, 0.5, 0.6, 1]))
+    mask = np.zeros(grid.shape, np.uint8)
+    mask[1:3, 2:4, 2:4] = 1
+    mask[0, 0, 0] = 1
+    volume.write(tmp_path / "m.nii.gz", volume.Volume(change(mask), grid.affine))
+    if reason is None:
+        assert volume.read_mask(tmp_path / "m.nii.gz", grid).sum() == 9
+    else:
+        with pytest.raises(Excluded) as caught:
+            volume.read_mask(tmp_path / "m.nii.gz", grid)
+        assert caught.value.reason == reason
+
+
+def test_a_mask_moved_by_a_tenth_of_a_millimetre_is_refused(tmp_path):
+    grid = volume.Grid((5, 6, 7), np.diag([0.5, 0.5, 0.6, 1]))
+    moved = grid.affine.copy()
+    moved[0, 3] += 0.1
+    volume.write(tmp_path / "m.nii.gz", volume.Volume(np.ones(grid.shape, bool), moved))
+    with pytest.raises(Excluded, match="mask_on_other_grid"):
+        volume.read_mask(tmp_path / "m.nii.gz", grid)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x1f\x8b\x08broken"])
+def test_a_broken_image_is_unreadable(tmp_path, content):
+    path = tmp_path / "broken.nii.gz"
+    path.write_bytes(content)
+    with pytest.raises(Excluded, match="unreadable"):
+        volume.read(path)
+
+
+def test_a_truncated_image_is_unreadable(tmp_path):
+    path = tmp_path / "cut.nii.gz"
+    volume.write(path, random_volume((30, 30, 30)))
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(Excluded, match="unreadable"):
+        volume.read(path)

@@ -1,0 +1,1 @@
+"""How well automatic measurements agree with a reference: statistics, table, figures."""

@@ -1,0 +1,171 @@
+"""Figures of agreement: Bland-Altman (paper 000, Fig. 6) and automatic against reference.
+
+Colours are of Okabe and Ito's set, which colour-blind readers can tell apart. The same values give
+the same bytes, PNG and SVG.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from calcohort.agreement.agreement import READER, UNITS, pair
+from calcohort.agreement.statistics import agree
+from calcohort.outcomes import atomic_path
+
+BLUE, VERMILION, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
+NAMES = {"threshold_hu": "threshold", "calcium_volume_mm3": "calcium volume"}
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "calcohort",
+    "svg.fonttype": "path",
+}
+
+
+def bland_altman(
+    automatic: ArrayLike, reference: ArrayLike, *, name: str, unit: str, title: str
+) -> Figure:
+    """Draw differences against means with bias, limits of agreement and their 95 % intervals.
+
+    Parameters
+    ----------
+    automatic, reference : array_like, (n,)
+        Paired values. The lines need 3 pairs or more.
+    name, unit : str
+        Of the quantity, for the axes.
+    title : str
+
+    Returns
+    -------
+    Figure
+    """
+    automatic, reference = np.asarray(automatic, float), np.asarray(reference, float)
+    found = agree(automatic, reference)
+    figure, axes = _new_figure((6.4, 4.6), f"{title}, n = {found['n']}")
+    axes.scatter((automatic + reference) / 2, automatic - reference, **_points())
+    axes.axhline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    if found["sd"] is not None:
+        _level(axes, found, "bias", "Bias", BLACK, "-")
+        _level(axes, found, "loa_high", "+1.96 SD", VERMILION, "--")
+        _level(axes, found, "loa_low", "−1.96 SD", VERMILION, "--")
+    axes.margins(x=0.06, y=0.1)
+    axes.set_xlabel(f"Mean of automatic and reference {name} ({unit})")
+    axes.set_ylabel(f"Automatic − reference\n{name} ({unit})")
+    return figure
+
+
+def identity_plot(
+    automatic: ArrayLike, reference: ArrayLike, *, name: str, unit: str, title: str
+) -> Figure:
+    """Draw automatic against reference with the identity line and the Deming regression.
+
+    Parameters and result are those of `bland_altman`.
+    """
+    automatic, reference = np.asarray(automatic, float), np.asarray(reference, float)
+    found = agree(automatic, reference)
+    figure, axes = _new_figure((5.2, 5.2), f"{title}, n = {found['n']}")
+    axes.scatter(reference, automatic, **_points())
+    values = np.concatenate([automatic, reference])
+    margin = 0.06 * np.ptp(values) or 1.0
+    ends = np.array([values.min() - margin, values.max() + margin])
+    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="identity")
+    if found["slope"] is not None:
+        fit = found["slope"] * ends + found["intercept"]
+        line = f"y = {found['slope']:.2f} x {_signed(found['intercept'])} (Deming)"
+        axes.plot(ends, fit, color=VERMILION, linewidth=1.5, label=line)
+    axes.set(xlim=ends, ylim=ends, aspect="equal")
+    axes.set_xlabel(f"Reference {name} ({unit})")
+    axes.set_ylabel(f"Automatic {name} ({unit})")
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    text = [f"R² (identity) = {found['r2']:.2f}"] if found["r2"] is not None else []
+    if found["pearson_r"] is not None:
+        text.append(f"r = {found['pearson_r']:.2f}, {_p(found['pearson_p'])}")
+    corner = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": 9}
+    axes.text(0.98, 0.02, "\n".join(text), **corner)
+    return figure
+
+
+def draw_figures(
+    folder: Path,
+    calcium: pd.DataFrame,
+    sheet: pd.DataFrame,
+    *,
+    rule: str,
+    columns: Mapping[str, str] = READER,
+) -> list[Path]:
+    """Draw both figures of each quantity that has a reference, as PNG (150 dpi) and SVG.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where missing; gets `bland_altman_{quantity}` and `identity_{quantity}`.
+    calcium, sheet, columns
+        See `agreement.agreement_table`.
+    rule : str
+        The threshold rule to draw.
+
+    Returns
+    -------
+    list of Path
+        The PNG files; none where no scan has both a measurement and a reference.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for quantity, column in columns.items():
+        pairs = pair(calcium, sheet, rule, quantity, column).dropna()
+        if pairs.empty:
+            continue
+        labels = {"name": NAMES[quantity], "unit": UNITS[quantity], "title": f"Rule {rule}"}
+        for stem, draw in (("bland_altman", bland_altman), ("identity", identity_plot)):
+            with mpl.rc_context(STYLE):
+                figure = draw(pairs["automatic"], pairs["reference"], **labels)
+                drawn.append(save(figure, folder / f"{stem}_{quantity}.png"))
+    return drawn
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG to `path` and as SVG beside it, each whole or not at all."""
+    with mpl.rc_context(STYLE):
+        for target, metadata in ((path, None), (path.with_suffix(".svg"), {"Date": None})):
+            with atomic_path(target) as temporary:
+                figure.savefig(temporary, dpi=150, metadata=metadata)
+    return path
+
+
+def _new_figure(size_inches: tuple[float, float], title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size_inches, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10, loc="left")
+    return figure, axes
+
+
+def _points() -> dict[str, object]:
+    return {"s": 26, "color": BLUE, "alpha": 0.75, "linewidths": 0, "zorder": 3}
+
+
+def _level(axes: Axes, found: dict, key: str, name: str, colour: str, style: str) -> None:
+    low, high = found[f"{key}_ci_low"], found[f"{key}_ci_high"]
+    axes.axhspan(low, high, color=colour, alpha=0.1, linewidth=0, zorder=0)
+    axes.axhline(found[key], color=colour, linewidth=1.2, linestyle=style, zorder=2)
+    text = f"{name}\n{found[key]:.2f}".replace("-", "−")
+    beside = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
+    axes.annotate(text, (1.02, found[key]), color=colour, fontsize=9, **beside)
+
+
+def _signed(value: float) -> str:
+    return f"{'−' if value < 0 else '+'} {abs(value):.1f}"
+
+
+def _p(value: float) -> str:
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"

@@ -1,0 +1,72 @@
+"""Train U-Net1 or U-Net2 on phantoms: makes the training store, trains, writes the weights.
+
+    train_network.py unet2 --stage 128x128x128:500 --stage 224x256x256:40
+
+Stopped at any moment and started again, it goes on.
+"""
+
+import argparse
+import hashlib
+import logging
+import sys
+from pathlib import Path
+
+import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is imported
+from calcohort.networks.data import TRAINING_SEED, VALIDATION_SEED, make_store
+from calcohort.outcomes import UserError
+
+
+def _stage(text: str) -> tuple[tuple[int, ...], int]:
+    shape, steps = text.split(":")
+    return tuple(int(side) for side in shape.split("x")), int(steps)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("network", choices=("unet1", "unet2"))
+    parser.add_argument(
+        "--stage", type=_stage, action="append", required=True, metavar="KxJxI:STEPS",
+        help="field of view and steps; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--filters", type=int, default=8)
+    parser.add_argument("--depth", type=int, default=5)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--mirror", action="store_true", help="the paper's horizontal flip")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--phantoms", type=int, default=48, help="training phantoms")
+    parser.add_argument("--validation-phantoms", type=int, default=6)
+    parser.add_argument("--workers", type=int, default=2, help="processes that render phantoms")
+    parser.add_argument("--store", type=Path, default=Path("results/training/store"))
+    parser.add_argument("--folder", type=Path, help="results/training/NETWORK")
+    parser.add_argument("--weights", type=Path, help="models/NETWORK.weights.h5")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the command."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    options = _arguments()
+    training = list(range(TRAINING_SEED, TRAINING_SEED + options.phantoms))
+    validation = list(range(VALIDATION_SEED, VALIDATION_SEED + options.validation_phantoms))
+    seeds = training + validation
+    for number, seed in enumerate(make_store(options.store, seeds, options.workers), 1):
+        logging.info("training store: phantom %d, %d of %d", seed, number, len(seeds))
+
+    from calcohort.networks.train import Plan, train  # after the store: no TensorFlow in its forks
+
+    plan = Plan(
+        options.network, tuple(options.stage), options.filters, options.depth,
+        options.learning_rate, options.mirror, options.seed,
+    )  # fmt: skip
+    weights = options.weights or Path("models") / f"{options.network}.weights.h5"
+    folder = options.folder or Path("results/training") / options.network
+    train(plan, options.store, training, validation, folder, weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    logging.info("sha256 %s  %s", digest, weights)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as problem:
+        sys.exit(f"train_network: {problem}")
