@@ -10,11 +10,11 @@ rule aggregate_cohort:
         segmentation=report(f"{COHORT}/segmentation.csv", category="Tables"),
     log:
         f"{LOGS}/aggregate_cohort.log",
+    conda:
+        "../envs/cpu.yaml"
     params:
         settings=SETTINGS,
         version=STAGE_VERSIONS["aggregate"],
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Gather the cohort's tables"
     script:

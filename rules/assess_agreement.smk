@@ -12,11 +12,11 @@ rule assess_agreement:
         ),
     log:
         f"{LOGS}/assess_agreement.log",
+    conda:
+        "../envs/cpu.yaml"
     params:
         rule_name=SETTINGS["measure"]["mask_rule"],
         version=STAGE_VERSIONS["agreement"],
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Assess the agreement with the references"
     script:

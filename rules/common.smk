@@ -58,4 +58,7 @@ def root_source(wildcards):
         record = {"upstream": f"{SCAN}/series.json"}
         given = existing(wildcards.scan_id, "root_mask")
         return record | ({"given": given} if given else {})
-    return {"upstream": f"{SCAN}/crop.json", "segmented": of_batch("segment")(wildcards)}
+    return {
+        "upstream": f"{SCAN}/crop.json",
+        "segmented": of_batch("segment")(wildcards),
+    }

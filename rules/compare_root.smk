@@ -14,16 +14,16 @@ rule compare_root:
         record=f"{SCAN}/comparison.json",
     log:
         f"{LOGS}/compare_root/{{scan_id}}.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=3000,
     params:
         references=lambda wildcards: {
             column: SHEET[wildcards.scan_id].get(column) for column in REFERENCES
         },
         measure=SETTINGS["measure"],
         version=STAGE_VERSIONS["compare"],
-    resources:
-        mem_mb=3000,
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Compare {wildcards.scan_id} with its references"
     script:

@@ -6,15 +6,15 @@ rule convert_scan:
         record=f"{SCAN}/series.json",
     log:
         f"{LOGS}/convert_scan/{{scan_id}}.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=3000,
     params:
         source=lambda wildcards: SHEET[wildcards.scan_id]["dicom"],
         series_uid=lambda wildcards: SHEET[wildcards.scan_id].get("series_uid"),
         limits=SETTINGS["convert"],
         version=STAGE_VERSIONS["convert"],
-    resources:
-        mem_mb=3000,
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Convert {wildcards.scan_id}"
     script:

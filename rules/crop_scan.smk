@@ -8,13 +8,13 @@ rule crop_scan:
         record=f"{SCAN}/crop.json",
     log:
         f"{LOGS}/crop_scan/{{scan_id}}.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
     params:
         settings=SETTINGS["crop"],
         version=STAGE_VERSIONS["crop"],
-    resources:
-        mem_mb=2000,
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Crop {wildcards.scan_id}"
     script:

@@ -7,13 +7,13 @@ rule downscale_scan:
         record=temp(f"{SCAN}/downscale.json"),
     log:
         f"{LOGS}/downscale_scan/{{scan_id}}.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
     params:
         factor_kji=SETTINGS["downscale"]["factor_kji"],
         version=STAGE_VERSIONS["downscale"],
-    resources:
-        mem_mb=2000,
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Downscale {wildcards.scan_id}"
     script:

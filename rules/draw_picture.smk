@@ -14,13 +14,13 @@ rule draw_picture:
         record=f"{SCAN}/picture.json",
     log:
         f"{LOGS}/draw_picture/{{scan_id}}.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
     params:
         rule_name=SETTINGS["measure"]["mask_rule"],
         version=STAGE_VERSIONS["picture"],
-    resources:
-        mem_mb=2000,
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Draw {wildcards.scan_id}"
     script:

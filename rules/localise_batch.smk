@@ -7,18 +7,18 @@ rule localise_batch:
         directory(f"{BATCH}/localise"),
     log:
         f"{LOGS}/localise_batch/{{batch}}.log",
+    conda:
+        "../envs/network.yaml"
+    threads: workflow.cores or 8
+    resources:
+        mem_mb=8000,
+        gpu=GPUS,
     params:
         scan_ids=lambda wildcards: BATCHES[wildcards.batch],
         settings=SETTINGS["localise"],
         factor_kji=SETTINGS["downscale"]["factor_kji"],
         device=SETTINGS["device"],
         version=STAGE_VERSIONS["localise"],
-    threads: workflow.cores or 8
-    resources:
-        mem_mb=8000,
-        gpu=GPUS,
-    conda:
-        "../envs/network.yaml"
     message:
         "Localise the roots of {wildcards.batch}"
     script:

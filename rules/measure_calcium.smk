@@ -8,13 +8,13 @@ rule measure_calcium:
         record=f"{SCAN}/calcium.json",
     log:
         f"{LOGS}/measure_calcium/{{scan_id}}.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
     params:
         settings=SETTINGS["measure"],
         version=STAGE_VERSIONS["measure"],
-    resources:
-        mem_mb=2000,
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Measure {wildcards.scan_id}"
     script:

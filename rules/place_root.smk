@@ -7,15 +7,15 @@ rule place_root:
         record=f"{SCAN}/root.json",
     log:
         f"{LOGS}/place_root/{{scan_id}}.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
     params:
         given=lambda wildcards: SHEET[wildcards.scan_id].get("root_mask"),
         min_volume_ml=SETTINGS["segment"]["min_volume_ml"],
         max_volume_ml=SETTINGS["segment"]["max_volume_ml"],
         version=STAGE_VERSIONS["root"],
-    resources:
-        mem_mb=2000,
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Place the root of {wildcards.scan_id}"
     script:

@@ -7,17 +7,17 @@ rule segment_batch:
         directory(f"{BATCH}/segment"),
     log:
         f"{LOGS}/segment_batch/{{batch}}.log",
+    conda:
+        "../envs/network.yaml"
+    threads: workflow.cores or 8
+    resources:
+        mem_mb=8000,
+        gpu=GPUS,
     params:
         scan_ids=lambda wildcards: BATCHES[wildcards.batch],
         network=SETTINGS["segment"]["network"],
         device=SETTINGS["device"],
         version=STAGE_VERSIONS["segment"],
-    threads: workflow.cores or 8
-    resources:
-        mem_mb=8000,
-        gpu=GPUS,
-    conda:
-        "../envs/network.yaml"
     message:
         "Segment the roots of {wildcards.batch}"
     script:

@@ -11,12 +11,12 @@ rule write_report:
         provenance=f"{COHORT}/provenance.json",
     log:
         f"{LOGS}/write_report.log",
+    conda:
+        "../envs/cpu.yaml"
     params:
         settings=SETTINGS,
         scan_ids=list(SHEET),
         version=STAGE_VERSIONS["report"],
-    conda:
-        "../envs/cpu.yaml"
     message:
         "Write the report"
     script:

@@ -7,9 +7,9 @@ from calcohort.outcomes import run_stage
 
 def downscale_file(source: str, target: str, factor_kji: list[int]) -> dict:
     """Write `source` averaged over blocks of `factor_kji` voxels to `target`."""
-    small = volume.downscale(volume.read(source), tuple(factor_kji))
-    volume.write(target, small)
-    return {"downscaled_shape_kji": small.grid.shape, "downscale_factor_kji": factor_kji}
+    ct = volume.read(source)
+    volume.write(target, volume.downscale(ct, tuple(factor_kji)))
+    return {"scan_shape_kji": ct.grid.shape, "scan_affine": ct.affine}
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from calcohort.batch import run_batch
 from calcohort.localise import find_box
 from calcohort.logs import job_log
 from calcohort.networks.predict import load_network
 from calcohort.normalise import normalise
+from calcohort.volume import Grid
 
 if __name__ == "__main__":
     params = snakemake.params
@@ -15,10 +18,10 @@ if __name__ == "__main__":
 
         def find(ct, record, _image):
             """Box of the root on the full scan's grid."""
+            scan = Grid(tuple(record["scan_shape_kji"]), np.array(record["scan_affine"]))
             probability = network.probability(normalise(ct.array))
-            return find_box(
-                probability, ct.grid, params.factor_kji, margin_mm=params.settings["margin_mm"]
-            )
+            limits = {key: value for key, value in params.settings.items() if key != "network"}
+            return find_box(probability, scan, tuple(params.factor_kji), **limits)
 
         run_batch(
             "localise",

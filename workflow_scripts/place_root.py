@@ -24,7 +24,7 @@ if __name__ == "__main__":
             return place_segmented(
                 source.ct,
                 segmented / f"{scan_id}.nii.gz",
-                segmented / f"{scan_id}.json",
+                Path(source.upstream),
                 Path(output.mask),
                 min_volume_ml=params.min_volume_ml,
                 max_volume_ml=params.max_volume_ml,

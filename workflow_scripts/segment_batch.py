@@ -21,7 +21,7 @@ if __name__ == "__main__":
             probability = network.probability(normalise(lower_calcium(ct.array, box)))
             stored = np.rint(probability * 255).astype(np.uint8)
             volume.write(image, volume.Volume(stored, ct.affine))
-            return {"crop_start_kji": record["crop_start_kji"]}
+            return {"highest_probability": round(float(probability.max()), 4)}
 
         run_batch(
             "segment",

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from calcohort.phantom import reader
 from calcohort.phantom.reader import clearing_threshold, read_threshold, reader_volume_mm3
 

@@ -7,13 +7,12 @@ import dcm2niix
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import CTImageStorage, MRImageStorage
-from scipy.spatial.transform import Rotation
-
 from calcohort import volume
 from calcohort.outcomes import UserError
 from calcohort.phantom.series import Acquisition, write_series
 from calcohort.volume import Volume
+from pydicom.uid import CTImageStorage, MRImageStorage
+from scipy.spatial.transform import Rotation
 
 SPACING_IJK_MM = np.array([0.488, 0.6, 0.625])
 
@@ -32,14 +31,23 @@ def headers(folder):
     return [pydicom.dcmread(path) for path in sorted(folder.iterdir())]
 
 
-@pytest.mark.parametrize(
-    "angles_deg", [(0, 0, 0), (0, 0, 12), (11, -7, 5), (-20, 14, -9)], ids=str
-)
+@pytest.mark.parametrize("angles_deg", [(0, 0, 0), (0, 0, 12), (11, -7, 5), (-20, 14, -9)], ids=str)
 def test_dcm2niix_gives_back_the_volume(tmp_path, angles_deg):
     written = make_volume(angles_deg)
     write_series(tmp_path / "in", written, patient_id="P", seed=3)
     (tmp_path / "out").mkdir()
-    command = [dcm2niix.bin, "-z", "n", "-b", "n", "-f", "ct", "-o", tmp_path / "out", tmp_path / "in"]
+    command = [
+        dcm2niix.bin,
+        "-z",
+        "n",
+        "-b",
+        "n",
+        "-f",
+        "ct",
+        "-o",
+        tmp_path / "out",
+        tmp_path / "in",
+    ]
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
     back = volume.read(tmp_path / "out" / "ct.nii")
     np.testing.assert_array_equal(back.array, written.array)

@@ -48,17 +48,16 @@ def run_batch(
     if [record["scan_id"] for record in records] != list(scan_ids):
         raise ValueError("the records are not those of the batch's scans")
     readable = [ct if r["status"] == OK else None for ct, r in zip(cts, records, strict=True)]
-    started = time.monotonic()
     reads = read_ahead(readable, lambda path: path and volume.read(path))
-    for number, (read, record, source) in enumerate(
-        zip(reads, records, upstream, strict=True), start=1
-    ):
+    started = time.monotonic()
+    scans = zip(reads, records, upstream, strict=True)
+    for number, ((_, read), record, source) in enumerate(scans, start=1):
         scan_id = record["scan_id"]
         image = folder / f"{scan_id}{suffix}"
         run_stage(
             stage,
             scan_id,
-            lambda read=read, record=record, image=image: work(read(), record, image),
+            lambda read=read, record=record, image=image: work(read.result(), record, image),
             record=folder / f"{scan_id}.json",
             upstream=[Path(source)],
             images=[image] if suffix else [],

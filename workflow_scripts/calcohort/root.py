@@ -7,13 +7,13 @@ import numpy as np
 
 from calcohort import volume
 from calcohort.outcomes import Excluded, Reason, read_record
-from calcohort.segment import find_root
+from calcohort.segment import find_root, scan_in_crop
 
 
 def place_segmented(
     ct_path: Path,
     probability_path: Path,
-    record_path: Path,
+    crop_record: Path,
     mask_path: Path,
     *,
     min_volume_ml: float,
@@ -23,8 +23,8 @@ def place_segmented(
 
     Parameters
     ----------
-    ct_path, probability_path, record_path : Path
-        The scan, U-Net2's probability in steps of 1/255, and the record with `crop_start_kji`.
+    ct_path, probability_path, crop_record : Path
+        The scan, U-Net2's probability in steps of 1/255, and the record of its crop.
     mask_path : Path
         Where the mask goes.
     min_volume_ml, max_volume_ml : float
@@ -33,18 +33,21 @@ def place_segmented(
     Raises
     ------
     Excluded
-        `root_not_found` or `root_implausible` (`segment.find_root`).
+        `root_not_found`, `root_at_edge` or `root_implausible` (`segment.find_root`).
     """
     ct = volume.read(ct_path)
     crop = volume.read(probability_path)
-    start = tuple(read_record(record_path)["crop_start_kji"])
-    probability = crop.array.astype(np.float32) / 255
+    record = read_record(crop_record)
+    start = tuple(record["crop_start_kji"])
     found = find_root(
-        probability, crop.grid.spacing_mm, min_volume_ml=min_volume_ml, max_volume_ml=max_volume_ml
+        crop.array.astype(np.float32) / 255,
+        crop.grid.spacing_mm,
+        box=tuple(slice(*ends) for ends in record["box_in_crop_kji"]),
+        inside=scan_in_crop(start, crop.grid.shape, ct.grid.shape),
+        min_volume_ml=min_volume_ml,
+        max_volume_ml=max_volume_ml,
     )
     mask = volume.paste(found, start, ct.grid.shape)
-    if not mask.any():
-        raise Excluded(Reason.ROOT_NOT_FOUND, "the root found lies outside the scan")
     volume.write(mask_path, volume.Volume(mask, ct.affine))
     return _findings(mask, ct, "network")
 

@@ -50,7 +50,7 @@ def bland_altman(
     """
     automatic, reference = np.asarray(automatic, float), np.asarray(reference, float)
     found = agree(automatic, reference)
-    figure, axes = _new_figure((6.4, 4.6), f"{title}, n = {found['n']}")
+    figure, axes = _new_figure((6.4, 4.6), f"{title}, n = {found['n']}; bands: 95 % CI")
     axes.scatter((automatic + reference) / 2, automatic - reference, **_points())
     axes.axhline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
     if found["sd"] is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -121,6 +122,16 @@ def interval(low: Any, high: Any, digits: int = 1) -> str:
     if NOTHING in (number(low), number(high)):
         return NOTHING
     return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def spread(known: pd.Series, digits: int) -> str:
+    """Write values as mean ± SD (lowest to highest); a dash where there are none."""
+    if known.empty:
+        return NOTHING
+    middle = number(known.mean(), digits)
+    if len(known) > 1:
+        middle += f" ± {number(known.std(ddof=1), digits)}"
+    return f"{middle} ({interval(known.min(), known.max(), digits)})"
 
 
 def p_value(p: Any) -> str:

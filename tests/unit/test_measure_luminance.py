@@ -1,0 +1,132 @@
+"""The luminance cube: where it goes, and when there is no place for it."""
+
+import numpy as np
+import pytest
+from calcohort.measure.luminance import bright_hu, cube_start, measure_luminance, root_axis
+from calcohort.outcomes import Excluded, Reason
+from calcohort.volume import Grid, Volume
+
+UNIT = np.eye(4)
+
+
+def column(shape=(40, 30, 30), lean=0.0, blood_hu=500):
+    """A round root of radius 12 about j = i = 14.5, slices 5 to 34, leaning `lean` j per slice."""
+    k, j, i = np.indices(shape)
+    root = (k >= 5) & (k < 35) & (np.hypot(j - 14.5 - lean * (k - 19.5), i - 14.5) < 12)
+    return np.where(root, blood_hu, 40).astype(np.int16), root
+
+
+def luminance(ct, root, affine=UNIT, side=10, **options):
+    return measure_luminance(Volume(ct, affine), root, cube_side_voxels=side, **options)
+
+
+def test_the_cube_rises_to_the_top_of_the_root():
+    found = luminance(*column(), min_cube_in_root=1.0)
+    assert found["cube_start_kji"] == [25, 10, 10]
+    assert found["cube_shift_mm"] == 10.0
+    assert found["cube_in_root_fraction"] == 1.0
+
+
+def test_up_is_superior_also_when_the_slices_run_to_the_feet():
+    ct, root = column()
+    downward = np.diag([1.0, 1.0, -1.0, 1.0])
+    found = luminance(ct, root, downward, min_cube_in_root=1.0)
+    assert found["cube_start_kji"] == [5, 10, 10]
+    assert found["cube_shift_mm"] == 10.0
+
+
+def test_the_share_outside_the_root_is_bounded_and_not_averaged():
+    found = luminance(*column(), min_cube_in_root=0.9)
+    assert found["cube_start_kji"] == [26, 10, 10]
+    assert found["cube_in_root_fraction"] == 0.9
+    assert found["luminance_hu"] == 500.0
+
+
+def test_the_cube_follows_a_leaning_root():
+    ct, root = column(shape=(40, 44, 30), lean=0.3)
+    found = luminance(ct, root, min_cube_in_root=1.0)
+    k, j, _ = found["cube_start_kji"]
+    assert k == 25
+    assert j + 4.5 == pytest.approx(14.5 + 0.3 * (29.5 - 19.5), abs=1)
+
+
+def test_luminance_is_the_mean_and_sd_of_the_cube():
+    ct, root = column()
+    ct[:, :, ::2][root[:, :, ::2]] = 510
+    found = luminance(ct, root)
+    assert found["luminance_hu"] == 505.0
+    assert found["luminance_sd_hu"] == pytest.approx(5 * np.sqrt(1000 / 999), rel=0.01)
+
+
+@pytest.mark.parametrize("deposit_hu", [1400, 700], ids=["above 1000 HU", "outlier"])
+def test_calcium_in_the_cube_moves_it_below(deposit_hu):
+    ct, root = column()
+    ct[31:35, 13:16, 13:16] = deposit_hu
+    found = luminance(ct, root, min_cube_in_root=1.0)
+    assert found["cube_start_kji"] == [21, 10, 10]
+    assert found["luminance_hu"] == 500.0
+
+
+def test_a_few_bright_voxels_are_tolerated_up_to_the_given_share():
+    ct, root = column()
+    ct[34, 14, 10:15] = 1200
+    assert luminance(ct, root, min_cube_in_root=1.0)["cube_start_kji"][0] == 25
+    ct[34, 14, 15] = 1200
+    assert luminance(ct, root, min_cube_in_root=1.0)["cube_start_kji"][0] == 24
+
+
+def test_calcium_all_over_is_no_luminance():
+    ct, root = column()
+    ct[:, 12:17, 12:17] = 1300
+    with pytest.raises(Excluded, match=r"at least 25\.00% of its voxels are bright") as problem:
+        luminance(ct, root)
+    assert problem.value.reason == Reason.LUMINANCE_UNMEASURABLE
+
+
+def test_a_root_too_small_for_the_cube_is_no_luminance():
+    ct, root = column()
+    with pytest.raises(Excluded, match="fits nowhere") as problem:
+        luminance(ct, root, side=20)
+    assert problem.value.reason == Reason.LUMINANCE_UNMEASURABLE
+
+
+def test_a_cube_that_leaves_the_scan_is_not_admissible():
+    ct, root = column()
+    ct, root = ct[:, :, 10:], root[:, :, 10:]
+    with pytest.raises(Excluded, match="fits nowhere"):
+        luminance(ct, root, side=20, min_cube_in_root=0.1)
+    tiny = np.full((6, 6, 6), 500)
+    with pytest.raises(Excluded, match="fits nowhere"):
+        luminance(tiny, np.ones((6, 6, 6), bool), side=10, min_cube_in_root=0.1)
+
+
+def test_bright_contrast_is_not_taken_for_calcium():
+    ct, root = column(blood_hu=960)
+    ct = ct + np.random.default_rng(0).normal(0, 30, ct.shape)
+    assert luminance(ct, root)["luminance_hu"] == pytest.approx(960, abs=3)
+
+
+def test_bright_is_1000_hu_between_three_and_five_sd():
+    noise = np.array([-1.0, 0.0, 1.0])  # median absolute deviation 1
+    assert bright_hu(500 + 40 * noise) == pytest.approx(500 + 5 * 1.4826 * 40)
+    assert bright_hu(800 + 40 * noise) == 1000
+    assert bright_hu(980 + 40 * noise) == pytest.approx(980 + 3 * 1.4826 * 40)
+    assert bright_hu(np.full(5, 500)) == 505
+
+
+def test_an_even_cube_lies_about_its_centre_and_ties_go_towards_the_head():
+    assert cube_start(np.array([9.5, 9.5, 9.5]), 20, UNIT).tolist() == [0, 0, 0]
+    assert cube_start(np.array([9.9, 9.1, 10.6]), 20, UNIT).tolist() == [0, 0, 1]
+    assert cube_start(np.array([10.0, 10.0, 10.0]), 20, UNIT).tolist() == [1, 1, 1]
+    flipped = np.diag([1.0, 1.0, -1.0, 1.0])
+    assert cube_start(np.array([10.0, 10.0, 10.0]), 20, flipped).tolist() == [0, 1, 1]
+    assert cube_start(np.array([10.0, 10.0, 10.0]), 5, UNIT).tolist() == [8, 8, 8]
+
+
+def test_the_axis_runs_through_the_centroids_of_the_cross_sections():
+    root = np.zeros((6, 8, 8), bool)
+    for k in range(1, 6):
+        root[k, k : k + 2, 3] = True
+    origin, axis = root_axis(root, Grid(root.shape, np.diag([2.0, 1.0, 3.0, 1.0])))
+    assert origin.tolist() == [6.0, 3.5, 9.0]
+    np.testing.assert_allclose(axis, [[3, 3.5, 3], [4, 4.5, 3], [5, 5.5, 3]])

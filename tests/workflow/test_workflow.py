@@ -1,0 +1,131 @@
+"""The workflow: clean to its linters, right in its plan, clear about mistakes."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+def snakemake(*arguments):
+    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", ROOT]
+    return subprocess.run(
+        [*map(str, command), *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
+    )
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A sheet of three scans (one with a mask, one with a reference) and its config."""
+    (tmp_path / "scans.tsv").write_text(
+        "scan_id\tdicom\troot_mask\treference_root_mask\n"
+        "a\ta.nii.gz\t\t\nb\tb.nii.gz\tb_root.nii.gz\t\nc\tc.nii.gz\t\tc_root.nii.gz\n"
+    )
+    for name in ("a.nii.gz", "b.nii.gz", "c.nii.gz", "b_root.nii.gz", "c_root.nii.gz"):
+        (tmp_path / name).touch()
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "sheet": str(tmp_path / "scans.tsv"),
+                "results": str(tmp_path / "results"),
+                "pseudonym_key_file": str(tmp_path / "key"),
+            }
+        )
+    )
+    return config
+
+
+def planned(output):
+    return dict(re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE))
+
+
+def test_lint_and_format_are_clean(study):
+    lint = snakemake("--lint", "--configfile", study)
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+    form = subprocess.run(
+        [BIN / "snakefmt", "--check", ROOT / "Snakefile", ROOT / "rules"],
+        capture_output=True,
+        text=True,
+    )
+    assert form.returncode == 0, form.stderr
+
+
+def test_the_plan_has_every_scan_once_and_masks_skip_the_networks(study):
+    plan = snakemake("-n", "--cores", 2, "--configfile", study)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    jobs = planned(plan.stdout + plan.stderr)
+    assert jobs["convert_scan"] == jobs["measure_calcium"] == jobs["draw_picture"] == "3"
+    assert jobs["downscale_scan"] == jobs["crop_scan"] == "2"
+    assert jobs["localise_batch"] == jobs["segment_batch"] == jobs["compare_root"] == "1"
+
+
+def test_one_rule_a_file_and_one_script_a_rule():
+    for path in (ROOT / "rules").glob("*.smk"):
+        rules = re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+        if path.stem == "common":
+            assert not rules
+        else:
+            assert rules == [path.stem]
+            assert (ROOT / "workflow_scripts" / f"{path.stem}.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sheet": "none.tsv"}, "The sheet none.tsv does not exist"),
+        ({"measure": {"k": 3}}, "config: measure.k: 3"),
+    ],
+)
+def test_a_mistake_is_one_sentence_without_traceback(study, change, told):
+    config = yaml.safe_load(study.read_text()) | change
+    study.write_text(yaml.safe_dump(config))
+    run = snakemake("-n", "--configfile", study)
+    assert run.returncode == 1
+    assert told in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_the_slurm_profile_plans_the_chain_with_one_gpu_a_network_job(study):
+    if shutil.which("sbatch"):
+        pytest.skip("a real SLURM is here: its own tests submit to it")
+    plan = snakemake("-n", "--profile", "slurm", "--executor", "local", "--configfile", study)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    text = plan.stdout + plan.stderr
+    segment = text[text.index("Segment the roots") :]
+    assert "gpu=1" in segment[: segment.index("\n\n")]
+
+
+def test_environments_agree_with_the_lock():
+    locked = dict(
+        re.findall(
+            r"^([a-z0-9-]+)==([^ ;\\]+)", (ROOT / "envs/requirements.lock").read_text(), re.MULTILINE
+        )[::-1]
+    )
+    for path in (ROOT / "envs").glob("*.yaml"):
+        needs = yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]
+        for need in needs:
+            name, version = need.split("==")
+            assert locked[name] == version, (path.name, name)
+
+
+def test_the_lock_has_a_hash_for_every_package():
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / "envs" / name).read_text()
+        packages = re.split(r"\n(?=[a-z0-9])", text)
+        assert len(packages) > 50
+        assert all("--hash=sha256:" in package for package in packages if "==" in package)
+        assert "index-url" not in text
+
+
+def test_docs_agree_with_schemas_and_code():
+    from calcohort.dictionary import data_dictionary, outcome_list
+
+    assert (ROOT / "docs/data_dictionary.md").read_text() == data_dictionary()
+    assert (ROOT / "docs/outcomes.md").read_text() == outcome_list()

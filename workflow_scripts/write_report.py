@@ -1,0 +1,37 @@
+"""Write the report. In: tables, figures, pictures. Out: report.html, provenance.json."""
+
+from pathlib import Path
+
+from calcohort.logs import job_log
+from calcohort.outcomes import write_record
+from calcohort.provenance import collect
+from calcohort.report.page import write_report
+from calcohort.tables import read_table
+from calcohort.versions import STAGE_VERSIONS
+
+if __name__ == "__main__":
+    source, output, params = snakemake.input, snakemake.output, snakemake.params
+    with job_log(snakemake.log[0]):
+        settings = params.settings
+        tables = {
+            name: read_table(source[name])
+            for name in ("scans", "calcium", "segmentation", "agreement")
+        }
+        networks = {name: settings[name]["network"] for name in ("localise", "segment")}
+        weights = {
+            name: {"path": network["weights"], "sha256": network["sha256"]}
+            for name, network in networks.items()
+        }
+        used = (tables["calcium"]["root_source"] == "network").any()
+        provenance = collect(
+            settings, weights if used else {}, STAGE_VERSIONS, settings["device"]
+        )
+        write_record(output.provenance, provenance)
+        write_report(
+            Path(output.page),
+            title="Calcium of the aortic root",
+            figures={path.stem: path for path in sorted(Path(source.figures).glob("*.png"))},
+            pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),
+            provenance=provenance,
+            **tables,
+        )
