@@ -17,17 +17,19 @@ def test_peak_flow_of_bland_and_altman_1986():
     assert found["n"] == 17
     assert round(found["bias"], 1) == -2.1
     assert round(found["sd"], 1) == 38.8
-    assert round(found["bias"] - 2 * found["sd"], 1) == -79.7
-    assert round(found["bias"] + 2 * found["sd"], 1) == 75.4  # 75.5 in print, from -2.1 + 77.6
+    # Printed limits, from the rounded numbers: -2.1 ± 2 x 38.8 = -79.7 and 75.5.
+    assert found["bias"] - 2 * found["sd"] == pytest.approx(-79.7, abs=0.1)
+    assert found["bias"] + 2 * found["sd"] == pytest.approx(75.5, abs=0.1)
+    assert found["loa_low"] == pytest.approx(found["bias"] - 1.96 * found["sd"])
     assert round(found["pearson_r"], 2) == 0.94
     # Their intervals: bias -22.0 to 17.8; limits at ± 2 SD -114.3 to -45.1 and 40.9 to 110.1.
     assert found["bias_ci_low"] == pytest.approx(-22.0, abs=0.06)
     assert found["bias_ci_high"] == pytest.approx(17.8, abs=0.06)
     wider = 0.04 * found["sd"]
-    assert found["loa_low_ci_low"] - wider == pytest.approx(-114.3, abs=0.15)
-    assert found["loa_low_ci_high"] - wider == pytest.approx(-45.1, abs=0.15)
-    assert found["loa_high_ci_low"] + wider == pytest.approx(40.9, abs=0.15)
-    assert found["loa_high_ci_high"] + wider == pytest.approx(110.1, abs=0.15)
+    assert found["loa_low_ci_low"] - wider == pytest.approx(-114.3, abs=0.2)
+    assert found["loa_low_ci_high"] - wider == pytest.approx(-45.1, abs=0.2)
+    assert found["loa_high_ci_low"] + wider == pytest.approx(40.9, abs=0.2)
+    assert found["loa_high_ci_high"] + wider == pytest.approx(110.1, abs=0.2)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ TABLE_2 = {  # mean and SD of |error|, R², of 30 scans
 
 @pytest.mark.parametrize("rule", TABLE_2)
 def test_r2_follows_from_the_absolute_errors_of_table_2(rule):
-    """R² about the identity line and SD with n - 1 are what makes the paper's Table 2 consistent."""
+    """R² about the identity line and SD with n - 1 make the paper's Table 2 consistent."""
     mae, mae_sd, r2 = TABLE_2[rule]
     sizes = np.random.default_rng(0).normal(size=30)
     sizes = mae + mae_sd * (sizes - sizes.mean()) / sizes.std(ddof=1)

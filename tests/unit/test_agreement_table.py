@@ -123,12 +123,12 @@ def test_bland_altman_draws_difference_against_mean_and_the_limits():
 
 
 def test_identity_plot_draws_automatic_against_reference():
-    figure = identity_plot([12, 19, 33, 44], [10, 20, 30, 40], **LABELS)
-    np.testing.assert_allclose(points(figure), [[10, 12], [20, 19], [30, 33], [40, 44]])
+    figure = identity_plot([3, 18, 33, 48], [10, 20, 30, 40], **LABELS)
+    np.testing.assert_allclose(points(figure), [[10, 3], [20, 18], [30, 33], [40, 48]])
     axes = figure.axes[0]
     identity, fit = axes.lines
     np.testing.assert_allclose(identity.get_xdata(), identity.get_ydata())
-    assert fit.get_label().startswith("y = 1.10 x")
+    assert fit.get_label() == "y = 1.50 x − 12.0 (Deming)"
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
         "Reference threshold (HU)",
         "Automatic threshold (HU)",

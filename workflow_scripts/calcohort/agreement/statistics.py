@@ -173,7 +173,7 @@ def intraclass_correlation(a: np.ndarray, r: np.ndarray) -> tuple[float, float, 
     )
     pingouin.options["round.column.CI95"] = None
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore")
         found = pingouin.intraclass_corr(table, targets="scan", raters="rater", ratings="value")
     row = found.set_index("Type").loc["ICC(A,1)"]
     return row["ICC"], *row["CI95"]

@@ -39,6 +39,8 @@ class Table:
         Whether rows are scans: their headers link to the scans' pictures.
     folded : bool
         Whether the table is shown only when its caption is opened.
+    main : str
+        Header (up to a colon) of the row to stress.
     note : str
         A line below the table.
     """
@@ -50,6 +52,7 @@ class Table:
     text_columns: frozenset[int] = frozenset()
     of_scans: bool = False
     folded: bool = False
+    main: str = ""
     note: str = ""
     kind: str = "table"
 
@@ -125,12 +128,12 @@ def interval(low: Any, high: Any, digits: int = 1) -> str:
 
 
 def spread(known: pd.Series, digits: int) -> str:
-    """Write values as mean ± SD (lowest to highest); a dash where there are none."""
+    """Write values as mean ± SD (lowest to highest); equal ones once, a dash for none."""
     if known.empty:
         return NOTHING
-    middle = number(known.mean(), digits)
-    if len(known) > 1:
-        middle += f" ± {number(known.std(ddof=1), digits)}"
+    if known.min() == known.max():
+        return number(known.iloc[0], digits)
+    middle = f"{number(known.mean(), digits)} ± {number(known.std(ddof=1), digits)}"
     return f"{middle} ({interval(known.min(), known.max(), digits)})"
 
 

@@ -1,6 +1,7 @@
 """The report's tables of automatic against reference: numbers, and root masks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
@@ -36,13 +37,27 @@ SEGMENTATION = (
 )
 
 
-def agreement_tables(agreement: pd.DataFrame, k: float) -> list[Table]:
-    """Compare every rule with each reference as the paper's Table 2 does, its figures beside."""
+def agreement_tables(agreement: pd.DataFrame, k: float, rule: str) -> list[Table]:
+    """Compare every rule with each reference as the paper's Table 2 does, its figures beside.
+
+    Parameters
+    ----------
+    agreement : DataFrame
+        Of `agreement.agreement_table`; references other than the `reader` stand without the
+        paper's figures, which are of radiologists.
+    k : float
+        Of F7, for its formula.
+    rule : str
+        The main rule; its row is stressed.
+    """
     used = agreement[agreement["n"] > 0]
     tables = []
     for (reference, quantity), part in used.groupby(["reference", "quantity"], sort=False):
         rows = part.to_dict("records")
-        tables += [_errors(reference, quantity, rows, k), _further(reference, quantity, rows)]
+        tables += [
+            replace(_errors(reference, quantity, rows, k), main=rule),
+            replace(_further(reference, quantity, rows), main=rule),
+        ]
     return tables
 
 
@@ -53,7 +68,7 @@ def _errors(reference: str, quantity: str, rows: list[Mapping], k: float) -> Tab
         source, paper, note = "", {}, ""
     errors = ["R²", "MAE", "SD", "Range"]
     head = ["Rule", "n", *errors, "Bias", "95 % CI of bias", "Limits of agreement"]
-    groups = [("", 2), ("Absolute error", 4), ("Automatic − reference", 3)]
+    groups = [("", 3), ("Absolute error", 3), ("Automatic − reference", 3)]
     if paper:
         head, groups = head + errors, [*groups, (source, 4)]
     cells = []

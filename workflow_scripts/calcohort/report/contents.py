@@ -1,6 +1,5 @@
 """The report's tables and key numbers, made from the cohort's tables."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -96,7 +95,9 @@ def cohort(scans: pd.DataFrame) -> Table:
         else:
             rows.append([label, *(_all(part[column], digits) for part in (scans, measured))])
     head = ["", f"All scans (n = {len(scans)})", f"Measured (n = {len(measured)})"]
-    note = "Mean ± SD (lowest to highest), or number of scans (%); n where a value is missing."
+    note = (
+        "Mean ± SD (lowest to highest), or number of scans (%). n: known values, where some miss."
+    )
     return Table("Scans and scanners", head, rows, note=note)
 
 

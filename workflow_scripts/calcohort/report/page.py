@@ -66,7 +66,7 @@ def write_report(
         _scans(scans),
         Section("cohort", "Cohort", [contents.cohort(scans)]),
         _calcium(scans, calcium, rule),
-        _agreement(agreement, figures, provenance["settings"]["measure"]["k"]),
+        _agreement(agreement, figures, provenance["settings"]["measure"]),
         *([] if segmentation.empty else [_segmentation(segmentation)]),
         Section("pictures", "Pictures", _pictures(scans, pictures, anchors)),
         Section(
@@ -104,7 +104,7 @@ def _facts(counts: Mapping[str, int], provenance: Mapping[str, Any]) -> list[tup
         ("Calcohort", code),
         ("Device", provenance["device"]),
         ("Configuration", provenance["config_hash"][:12]),
-        ("Time", provenance["time_utc"]),
+        ("Written", provenance["time_utc"].replace("T", " ").replace("+00:00", " UTC")),
     ]
 
 
@@ -120,8 +120,10 @@ def _calcium(scans: pd.DataFrame, calcium: pd.DataFrame, rule: str) -> Section:
     return Section("calcium", "Calcium", contents.calcium_tables(scans, calcium, rule))
 
 
-def _agreement(agreement: pd.DataFrame, figures: Mapping[str, Path], k: float) -> Section:
-    tables = agreement_tables(agreement, k)
+def _agreement(
+    agreement: pd.DataFrame, figures: Mapping[str, Path], measure: Mapping[str, Any]
+) -> Section:
+    tables = agreement_tables(agreement, measure["k"], measure["mask_rule"])
     if not tables:
         missing = (
             "No measured scan has a reference threshold or volume, so agreement is not stated."

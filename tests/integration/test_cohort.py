@@ -1,0 +1,163 @@
+"""A cohort from files to tables, as a user runs it: every scan accounted for, every number known."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from cohort_of_boxes import deposit_mm3, make_study
+
+ROOT = Path(__file__).parents[2]
+SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2"]
+TABLES = ("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv")
+
+
+def start(config, *arguments):
+    command = [*SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(ROOT)]
+    return subprocess.Popen(
+        [*command, "--nolock", "--configfile", str(config), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(config, *arguments):
+    process = start(config, *arguments)
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+def tables_of(results):
+    return {name: (results / "cohort" / name).read_bytes() for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    config = make_study(folder)
+    code, output = run(config)
+    assert code == 0, output
+    return config, folder / "results", output
+
+
+def test_every_scan_ends_with_its_outcome(finished):
+    scans = pd.read_csv(finished[1] / "cohort/scans.csv", index_col="scan_id")
+    expected = {
+        "large": None,
+        "small": None,
+        "clean": None,
+        "native": "no_contrast",
+        "bright": "luminance_too_high",
+        "truncated": "unreadable",
+        "absent": "no_files",
+        "moved": "mask_on_other_grid",
+        "empty": "mask_empty",
+        "no-mask-file": "no_files",
+    }
+    assert list(scans.index) == list(expected)
+    found = scans["reason"].where(scans["reason"].notna(), None).to_dict()
+    assert found == expected
+    assert (scans["status"] == "measured").sum() == 3
+    assert scans.loc["native", "stage"] == "measure"
+
+
+def test_volumes_are_right_to_the_voxel(finished):
+    calcium = pd.read_csv(finished[1] / "cohort/calcium.csv")
+    assert len(calcium) == 3 * 7
+    f7 = calcium[calcium["rule"] == "F7"].set_index("scan_id")
+    assert f7["luminance_hu"].to_dict() == {"large": 500, "small": 600, "clean": 550}
+    assert f7["threshold_hu"].to_dict() == pytest.approx({"large": 600, "small": 680, "clean": 640})
+    assert f7.loc["large", "calcium_volume_mm3"] == deposit_mm3("large")
+    assert f7.loc["small", "calcium_volume_mm3"] == deposit_mm3("small")
+    assert f7.loc["clean", "calcium_volume_mm3"] == 0
+    assert f7.loc["large", "lesion_count"] == 1
+
+
+def test_agreement_is_that_of_the_measured_pairs(finished):
+    table = pd.read_csv(finished[1] / "cohort/agreement.csv")
+    row = table[(table["quantity"] == "threshold_hu") & (table["rule"] == "F7")].iloc[0]
+    assert (row["scans_with_reference"], row["n"]) == (3, 3)
+    assert row["bias"] == pytest.approx((0 - 10 - 10) / 3)
+    assert row["mae"] == pytest.approx(20 / 3)
+
+
+def test_a_given_mask_equals_its_reference(finished):
+    table = pd.read_csv(finished[1] / "cohort/segmentation.csv", index_col="scan_id")
+    assert table["status"].to_dict() == {
+        "large": "compared",
+        "small": "compared",
+        "native": "compared",
+    }
+    assert (table["dice"] == 1).all()
+    assert table.loc["large", "volume_in_reference_root_mm3"] == deposit_mm3("large")
+    assert pd.isna(table.loc["native", "volume_in_found_root_mm3"])
+
+
+def test_excluded_scans_leave_no_image_that_could_be_measured(finished):
+    assert (finished[1] / "scans/truncated/ct.nii.gz").stat().st_size == 0
+    assert (finished[1] / "scans/native/calcium_mask.nii.gz").stat().st_size == 0
+    assert (finished[1] / "scans/native/qc.png").stat().st_size > 10_000
+
+
+def test_the_report_shows_every_scan_and_stands_alone(finished):
+    page = (finished[1] / "cohort/report.html").read_text()
+    scans = pd.read_csv(finished[1] / "cohort/scans.csv")
+    assert all(scan_id in page for scan_id in scans["scan_id"])
+    assert 'src="http' not in page
+    assert 'href="http' not in page.replace('href="https://doi.org', "")
+
+
+def test_progress_tells_steps_and_time_left(finished):
+    assert "Convert large" in finished[2]
+    assert "left" in finished[2]
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    code, output = run(finished[0])
+    assert code == 0
+    assert "Nothing to be done" in output
+
+
+def test_a_changed_rule_measures_again_and_places_no_root_again(finished):
+    code, output = run(finished[0], "-n", "--config", "measure={k: 0.3}")
+    assert code == 0, output
+    assert "measure_calcium" in output
+    assert "place_root" not in output
+    assert "convert_scan" not in output
+
+
+def test_a_new_scan_leaves_the_others_alone(finished, tmp_path):
+    config = yaml.safe_load(finished[0].read_text())
+    sheet = Path(config["sheet"])
+    longer = sheet.parent / "longer.tsv"
+    longer.write_text(sheet.read_text() + "more\tclean.nii.gz\troot.nii.gz\t\t\t\n")
+    new = tmp_path / "config.yaml"
+    new.write_text(yaml.safe_dump(config | {"sheet": str(longer)}))
+    code, output = run(new, "-n")
+    assert code == 0, output
+    counts = {
+        line.split()[0]: line.split()[1]
+        for line in output.splitlines()
+        if len(line.split()) == 2 and line.split()[1].isdigit()
+    }
+    assert counts["convert_scan"] == counts["measure_calcium"] == "1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", [6, 14])
+def test_killed_and_started_again_ends_with_the_same_tables(finished, tmp_path, after_s):
+    config = make_study(tmp_path)
+    process = start(config)
+    time.sleep(after_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    code, output = run(config, "--rerun-incomplete")
+    assert code == 0, output
+    assert tables_of(tmp_path / "results") == tables_of(finished[1])

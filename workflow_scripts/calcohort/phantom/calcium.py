@@ -1,0 +1,130 @@
+"""Calcium: irregular deposits on the root's leaflets, annulus, junction and ostia."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calcohort.phantom.paint import solid_volume_mm3
+from calcohort.phantom.root import Leaflets, Lumen, Root
+from calcohort.phantom.shapes import Any, Both, Ellipsoid, Rough, Shape, Texture
+
+WALL_MM = 1.0
+DRAW_STEP_MM = 0.25
+SITES = ("leaflet", "annulus", "junction", "ostium")
+
+
+@dataclass(frozen=True, eq=False)
+class Deposit:
+    """A piece of calcium.
+
+    Attributes
+    ----------
+    shape : Shape
+        Where it is, before it is cut to the root's region.
+    hu : float
+        HU of a voxel that it fills.
+    site : str
+        One of `SITES`.
+    """
+
+    shape: Shape
+    hu: float
+    site: str
+
+
+def region(root: Root) -> Lumen:
+    """Return the root's region: lumen from annulus to junction and 1 mm of its wall."""
+    return Lumen(root, 0.0, root.height_mm, by_mm=WALL_MM)
+
+
+def cut_to_root(deposits: tuple[Deposit, ...], root: Root) -> Any:
+    """Return the deposits' parts in the root's region, as one shape."""
+    return Any(tuple(Both((deposit.shape, region(root))) for deposit in deposits))
+
+
+def draw_volume_mm3(rng: np.random.Generator) -> float:
+    """Draw a patient's calcium volume: none in 10 %, else log-normal, median 165 mm³, up to 700."""
+    if rng.random() < 0.1:
+        return 0.0
+    return float(np.clip(rng.lognormal(np.log(165), 0.95), 4, 700))
+
+
+def draw_deposits(
+    rng: np.random.Generator,
+    root: Root,
+    leaflets: Leaflets,
+    ostia_mm: np.ndarray,
+    volume_mm3: float,
+    lowest_hu: float,
+) -> tuple[Deposit, ...]:
+    """Draw deposits until they hold about `volume_mm3`.
+
+    Parameters
+    ----------
+    ostia_mm : ndarray, (n, 3)
+        Where the coronaries leave the root, world mm.
+    lowest_hu : float
+        No deposit is less dense than this.
+    """
+    on_leaflets = _points_on_leaflets(rng, root, leaflets)
+    deposits: list[Deposit] = []
+    total = 0.0
+    while volume_mm3 - total > 2:
+        site = rng.choice(SITES, p=[0.62, 0.2, 0.11, 0.07])
+        hu = float(max(rng.uniform(900, 1600), lowest_hu))
+        wanted = min(volume_mm3 - total, rng.lognormal(np.log(28), 0.9))
+        size = np.clip((wanted / 26) ** (1 / 3), 0.45, 1.9) * 1.5
+        shape = _blob(rng, root, leaflets, _site_point(rng, site, root, on_leaflets, ostia_mm), size)
+        volume = solid_volume_mm3(Both((shape, region(root))), DRAW_STEP_MM)
+        if volume < 0.5 or total + volume > volume_mm3 + 12:
+            continue
+        total += volume
+        deposits.append(Deposit(shape, hu, str(site)))
+    return tuple(deposits)
+
+
+def _points_on_leaflets(rng, root: Root, leaflets: Leaflets) -> np.ndarray:
+    w = rng.uniform(0.3, leaflets.commissure_mm, 60000)
+    r = 20 * np.sqrt(rng.random(60000))
+    points = root.world(r, rng.uniform(-np.pi, np.pi, 60000), w)
+    inside = leaflets.distance(*points.T.astype(np.float32)) < 0
+    near_wall = r > rng.uniform(0, 0.75, 60000) * root.annulus_radius_mm
+    return points[inside & near_wall]
+
+
+def _site_point(rng, site: str, root: Root, on_leaflets: np.ndarray, ostia_mm) -> np.ndarray:
+    phi = rng.uniform(-np.pi, np.pi)
+    if site == "leaflet":
+        return on_leaflets[rng.integers(len(on_leaflets))]
+    if site == "ostium":
+        return ostia_mm[rng.integers(len(ostia_mm))] + rng.normal(0, 1.5, 3)
+    low, high = (0.3, 2.5) if site == "annulus" else (root.height_mm - 3, root.height_mm - 0.5)
+    w = rng.uniform(low, high)
+    return root.world(root.radius(np.float32(phi), np.float32(w)) - 0.3, phi, w)
+
+
+def _blob(rng, root: Root, leaflets: Leaflets, point, size_mm: float) -> Rough:
+    """Return a cluster of flat ellipsoids that creep along the leaflet or wall at `point`."""
+    axes = _surface_axes(rng, root, leaflets, point)
+    parts = []
+    for _ in range(rng.integers(2, 7)):
+        step = rng.normal(0, 1, 3) * size_mm * np.array([0.9, 0.9, 0.25])
+        radii = size_mm * rng.uniform([0.6, 0.5, 0.35], [1.25, 1.0, 0.75])
+        turn = rng.normal(0, 0.35)
+        spin = np.array(
+            [[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+        )
+        parts.append(Ellipsoid(point + step @ axes, radii, spin @ axes))
+    texture = Texture(int(rng.integers(1 << 31)), cell_mm=0.45)
+    return Rough(Any(tuple(parts)), texture, amplitude_mm=0.13 * size_mm)
+
+
+def _surface_axes(rng, root: Root, leaflets: Leaflets, point) -> np.ndarray:
+    surface = Any((leaflets, Lumen(root, -20, root.height_mm + 20)))
+    ends = point + 0.4 * np.concatenate([np.eye(3), -np.eye(3)])
+    values = surface.distance(*ends.T.astype(np.float32))
+    normal = values[:3] - values[3:] + rng.normal(0, 1e-3, 3)
+    normal /= np.linalg.norm(normal)
+    first = np.cross(normal, rng.normal(size=3))
+    first /= np.linalg.norm(first)
+    return np.array([first, np.cross(normal, first), normal])
