@@ -38,7 +38,12 @@ class Reason(StrEnum):
     NOT_CT = "not_ct", "no series of the folder is CT"
     NO_AXIAL_SERIES = "no_axial_series", "only localizers, derived or non-axial images"
     SERIES_NOT_FOUND = "series_not_found", "the series_uid of the sheet is not in the folder"
+    NOT_CONVERTIBLE = (
+        "not_convertible",
+        "valid DICOM of a kind that is not converted: multi-frame, or an unsupported compression",
+    )
     NO_PIXEL_SPACING = "no_pixel_spacing", "positions, orientation or pixel spacing are missing"
+    MIXED_SLICES = "mixed_slices", "the series mixes orientations, sizes or pixel spacings"
     TILTED = "tilted", "the gantry is tilted: slices are not stacked along their normal"
     MISSING_SLICES = "missing_slices", "slices are missing"
     UNEVEN_SLICES = "uneven_slices", "the slice spacing changes"

@@ -27,6 +27,8 @@ PACKAGES = (
     "snakemake",
 )
 
+MINUS = "\u2212"
+
 PAPER = (
     "Minghini G, Cavallo AU, Miola A, Sisini V, Calore E, Fortini F, Micheloni R, Rizzo P, "
     "Schifano SF, Vieceli Dalla Sega F, Zambelli C. An HPC pipeline for calcium quantification of "
@@ -108,7 +110,9 @@ def methods_paragraph(
     measure = MeasureSettings(**settings["measure"])
     packages = provenance["packages"]
     used = ", ".join(f"{name} {packages[name]}" for name in packages)
-    rules = "; ".join(f"{name} = {rule.formula}" for name, rule in RULES.items())
+    rules = "; ".join(
+        f"{name} = {rule.formula.replace('-', MINUS)}" for name, rule in RULES.items()
+    )
     smallest = (
         f" Lesions of fewer than {measure.min_lesion_voxels} voxels were left out."
         if measure.min_lesion_voxels > 1
@@ -207,4 +211,4 @@ def _without_machine(value: Any) -> Any:
 
 
 def _is_shipped(path: str) -> bool:
-    return Path(path).resolve().parent == ROOT / "models"
+    return (ROOT / path).resolve().parent == ROOT / "models"

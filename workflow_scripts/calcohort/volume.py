@@ -15,6 +15,8 @@ import numpy as np
 
 from calcohort.outcomes import Excluded, Reason, atomic_path
 
+CANONICAL = np.eye(4)
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -98,11 +100,10 @@ def read(path: Path) -> Volume:
         `unreadable` when the file is no readable 3-D NIfTI image with a usable affine.
     """
     try:
-        image = nib.as_closest_canonical(nib.load(path))
-        slope, inter = image.header.get_slope_inter()
-        scaled = (slope, inter) not in ((None, None), (1.0, 0.0))
-        stored = image.header.get_data_dtype()
-        keep = not scaled and stored.kind in "iu"
+        loaded = nib.load(path)
+        scaled = (loaded.dataobj.slope, loaded.dataobj.inter) != (1.0, 0.0)
+        keep = not scaled and loaded.get_data_dtype().kind in "iu"
+        image = nib.as_closest_canonical(loaded)
         array = np.asanyarray(image.dataobj) if keep else image.get_fdata(dtype=np.float32)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError, AttributeError) as e:
         if isinstance(e, OSError) and e.errno:
@@ -116,6 +117,16 @@ def read(path: Path) -> Volume:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise Excluded(Reason.UNREADABLE, f"{Path(path).name} has no usable affine")
     return Volume(np.ascontiguousarray(array.T), affine)
+
+
+def reorient(volume: Volume, affine: np.ndarray = CANONICAL) -> Volume:
+    """Permute and flip a volume's axes so that they run closest to those of `affine`."""
+    start, stop = (nib.orientations.io_orientation(a) for a in (volume.affine, affine))
+    change = nib.orientations.ornt_transform(start, stop)
+    moved = nib.orientations.apply_orientation(volume.array.T, change)
+    shape_ijk = volume.array.shape[::-1]
+    moved_affine = volume.affine @ nib.orientations.inv_ornt_aff(change, shape_ijk)
+    return Volume(np.ascontiguousarray(moved.T), moved_affine)
 
 
 def write(path: Path, volume: Volume) -> None:
@@ -153,7 +164,9 @@ def read_mask(path: Path, grid: Grid, *, may_be_empty: bool = False) -> np.ndarr
     values = np.unique(mask.array)
     labels = np.count_nonzero(values)
     if labels > 1 or (labels == 0 and not may_be_empty):
-        raise Excluded(Reason.MASK_EMPTY, f"{name} holds the values {values[:5]}, not 0 and one label")
+        raise Excluded(
+            Reason.MASK_EMPTY, f"{name} holds the values {values[:5]}, not 0 and one label"
+        )
     return mask.array != 0
 
 

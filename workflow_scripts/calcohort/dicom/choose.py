@@ -73,7 +73,7 @@ def choose_series(found: Found, series_uid: str | None, min_slices: int, key: by
     if len({_patient(image) for series in found.series for image in series.images}) > 1:
         raise Excluded(
             Reason.MIXED_PATIENTS,
-            "the files name several patients, or some name none; separate them or name a series_uid",
+            "the files name several patients, or some name none: separate them or give a series_uid",
         )
     candidates = [series for series in found.series if series.kind == "axial"]
     if not candidates:
@@ -191,10 +191,9 @@ def _nothing_axial(found: Found) -> Excluded:
     if "multi-frame" in kinds:
         return _multi_frame()
     counts = ", ".join(f"{len(s.images)} {s.kind}" for s in found.series)
+    advice = "; a series_uid in the sheet can admit a derived series" if "derived" in kinds else ""
     return Excluded(
-        Reason.NO_AXIAL_SERIES,
-        f"no original axial CT series; images found: {counts}; a series_uid in the sheet can admit "
-        "a derived one",
+        Reason.NO_AXIAL_SERIES, f"no original axial CT series; images found: {counts}{advice}"
     )
 
 

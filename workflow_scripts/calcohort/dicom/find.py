@@ -124,7 +124,7 @@ def find_series(source: Path) -> Found:
 
 
 def text(header: Dataset, keyword: str) -> str:
-    """Return an element as text, empty where it is missing; several values joined by a backslash."""
+    """Return an element as text, values joined by a backslash, empty where it is missing."""
     value = header.get(keyword)
     if value is None:
         return ""

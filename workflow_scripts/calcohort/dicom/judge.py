@@ -109,7 +109,7 @@ def judge_series(series: Series, limits: Limits) -> Geometry:
     gaps = np.diff(points @ normal)
     faults = [
         *_faults_of_stacking(geometry, gaps, limits),
-        *_faults_of_size(geometry, limits),
+        *faults_of_size(geometry.spacing_mm, len(images), limits),
         *faults_of_rescaling(images),
     ]
     raise_first(faults)
@@ -122,14 +122,16 @@ def raise_first(faults: list[tuple[Reason, str]]) -> None:
         raise Excluded(faults[0][0], "; also ".join(sentence for _, sentence in faults))
 
 
-def faults_of_spacing(spacing_kji: np.ndarray, slices: int, limits: Limits) -> Iterator:
-    """Compare number, extent and spacing (slices, rows, columns; mm) of a volume with the limits."""
+def faults_of_size(spacing_kji: np.ndarray, slices: int, limits: Limits) -> Iterator:
+    """Yield where number, extent or spacing (slices, rows, columns; mm) miss the limits."""
     slice_mm, pixel_mm = float(spacing_kji[0]), float(max(spacing_kji[1:]))
     coverage_mm = slices * slice_mm
     if slices < limits.min_slices:
         yield Reason.TOO_FEW_SLICES, f"{slices} slices, fewer than {limits.min_slices}"
     elif coverage_mm + ROUNDING_MM < limits.min_coverage_mm:
-        sentence = f"{slices} slices cover {coverage_mm:.1f} mm, less than {limits.min_coverage_mm:g} mm"
+        sentence = (
+            f"{slices} slices cover {coverage_mm:.1f} mm, less than {limits.min_coverage_mm:g} mm"
+        )
         yield Reason.TOO_FEW_SLICES, sentence
     if slice_mm > limits.max_slice_spacing_mm + 1e-3:
         sentence = f"slices are {slice_mm:.2f} mm apart, above {limits.max_slice_spacing_mm:g} mm"
@@ -170,7 +172,7 @@ def _points(images: tuple[Image, ...]) -> np.ndarray:
 
 
 def _plane(images: tuple[Image, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unit directions along a row and a column (LPS), and the spacing of rows and columns, mm."""
+    """Return unit directions along a row and a column (LPS), and their spacing [row, column] mm."""
     cosines = [numbers(image.header, "ImageOrientationPatient", 6) for image in images]
     spacings = [numbers(image.header, "PixelSpacing", 2) for image in images]
     shapes = [(number(i.header, "Rows"), number(i.header, "Columns")) for i in images]
@@ -228,28 +230,19 @@ def _faults_of_stacking(geometry: Geometry, gaps: np.ndarray, limits: Limits) ->
     if geometry.tilt_degrees > limits.max_tilt_degrees:
         sentence = f"the slices are tilted by {geometry.tilt_degrees:.1f}° against their stacking"
         yield Reason.TILTED, sentence
+    if geometry.position_error_mm <= limits.max_position_error_mm + ROUNDING_MM:
+        return
     multiples = gaps / typical
-    if np.ptp(gaps) <= 2 * limits.max_position_error_mm + ROUNDING_MM:
-        if geometry.position_error_mm > limits.max_position_error_mm + ROUNDING_MM:
-            sentence = f"slices lie up to {geometry.position_error_mm:.3f} mm off an even grid"
-            yield Reason.UNEVEN_SLICES, sentence
-    elif np.abs(multiples - multiples.round()).max() < MULTIPLE_OF_SPACING and (
-        multiples.round().max() > 1
-    ):
-        lost = int((multiples.round() - 1).sum())
-        at = int(np.argmax(multiples)) + 1
+    whole = multiples.round()
+    if np.abs(multiples - whole).max() < MULTIPLE_OF_SPACING and whole.max() > 1:
         sentence = (
-            f"{lost} missing between slices that are {typical:.3g} mm apart, the largest gap of "
-            f"{gaps.max():.3g} mm after slice {at} of {total}"
+            f"{int((whole - 1).sum())} missing between slices that are {typical:.3g} mm apart, the "
+            f"largest gap of {gaps.max():.3g} mm after slice {int(np.argmax(gaps)) + 1} of {total}"
         )
         yield Reason.MISSING_SLICES, sentence
-    elif geometry.position_error_mm > limits.max_position_error_mm + ROUNDING_MM:
+    else:
         sentence = (
-            f"the slice spacing changes between {gaps.min():.3f} and {gaps.max():.3f} mm; slices "
+            f"the slice spacing changes between {gaps.min():.3f} and {gaps.max():.3f} mm: slices "
             f"lie up to {geometry.position_error_mm:.3f} mm off an even grid"
         )
         yield Reason.UNEVEN_SLICES, sentence
-
-
-def _faults_of_size(geometry: Geometry, limits: Limits) -> Iterator:
-    yield from faults_of_spacing(geometry.spacing_mm, len(geometry.images), limits)

@@ -8,8 +8,11 @@ that reads:
 - The cube follows the root's own axis, tilted as it may be: the centroids of the root's
   cross-sections at successive heights, from the geometric centre up, one voxel spacing a step.
 - A position is *admissible* when the cube lies in the scan and enough of its voxels in the root.
-- It is *clean* when no more than a small share of the cube's root voxels is bright (`bright_hu`).
-- Lm is taken at the highest position that is admissible and clean, over the cube's root voxels.
+- Of the cube's root voxels those that are bright (`bright_hu`) are taken as calcium. A position
+  with next to none (`CLEAN`) is *clean*, and the highest admissible clean one is taken.
+- In heavily calcified roots no position may be clean. Then the one with the fewest bright voxels is
+  taken, if they are few enough: to exclude these scans would bias a study against severe disease.
+- Lm is the mean of the cube's root voxels that are not bright.
 """
 
 from typing import Any
@@ -21,6 +24,7 @@ from calcohort.measure.thresholds import CALCIUM_HU
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Grid, Volume, bounding_slices
 
+CLEAN = 0.005
 TIE = 1e-6
 
 
@@ -30,7 +34,7 @@ def measure_luminance(
     *,
     cube_side_voxels: int = 20,
     min_cube_in_root: float = 0.95,
-    max_bright_fraction: float = 0.005,
+    max_bright_fraction: float = 0.05,
 ) -> dict[str, Any]:
     """Measure the luminance of the blood in the root.
 
@@ -49,55 +53,60 @@ def measure_luminance(
     min_cube_in_root : float
         Least share of the cube's voxels that lie in the root.
     max_bright_fraction : float
-        Largest share of bright voxels in a clean cube. 0.5 % of voxels that are 500 HU brighter
-        than blood lift Lm by 2.5 HU; Gaussian noise puts at most 0.14 % there.
+        Largest share of bright voxels among the cube's root voxels.
 
     Returns
     -------
     dict
         `luminance_hu`; `luminance_sd_hu` (n - 1); `cube_start_kji`; `cube_shift_mm`, the height of
-        the cube's centre above the root's geometric centre; `cube_in_root_fraction`.
+        the cube's centre above the root's geometric centre; `cube_in_root_fraction`;
+        `cube_bright_fraction`.
 
     Raises
     ------
     Excluded
-        `luminance_unmeasurable` when no position is admissible, or none of these is clean.
+        `luminance_unmeasurable` when no position is admissible, or none of these holds few enough
+        bright voxels. The cube is never made smaller.
     """
     origin_mm, axis_kji = root_axis(root, ct.grid)
-    largest_share, fewest_bright = 0.0, None
+    best, largest_share = None, 0.0
     for centre in axis_kji[::-1]:
         start = cube_start(centre, cube_side_voxels, ct.affine)
         cube = tuple(slice(first, first + cube_side_voxels) for first in start)
-        in_root = root[cube] if start.min() >= 0 else root[:0]
-        share = in_root.sum() / cube_side_voxels**3
+        in_scan = start.min() >= 0 and (start + cube_side_voxels <= root.shape).all()
+        share = float(root[cube].mean()) if in_scan else 0.0
         largest_share = max(largest_share, share)
-        if in_root.shape != (cube_side_voxels,) * 3 or share < min_cube_in_root:
+        if share < min_cube_in_root:
             continue
-        hu = ct.array[cube][in_root]
-        bright = float((hu > bright_hu(hu)).mean())
-        fewest_bright = bright if fewest_bright is None else min(bright, fewest_bright)
-        if bright > max_bright_fraction:
-            continue
-        middle = ct.grid.world(start + (cube_side_voxels - 1) / 2)
-        return {
-            "luminance_hu": float(hu.mean(dtype=float)),
-            "luminance_sd_hu": float(hu.std(dtype=float, ddof=1)),
-            "cube_start_kji": [int(first) for first in start],
-            "cube_shift_mm": float((middle - origin_mm)[2]),
-            "cube_in_root_fraction": float(share),
-        }
-    if fewest_bright is None:
-        problem = (
+        hu = ct.array[cube][root[cube]]
+        bright = hu > bright_hu(hu)
+        found = {"start": start, "share": share, "bright": bright.mean(), "blood": hu[~bright]}
+        if best is None or found["bright"] < best["bright"]:
+            best = found
+        if best["bright"] <= CLEAN:
+            break
+    if best is None:
+        raise Excluded(
+            Reason.LUMINANCE_UNMEASURABLE,
             f"the luminance cube of {cube_side_voxels} voxels a side fits nowhere between the "
             f"root's centre and its top: at most {largest_share:.1%} of it lie in the root, "
-            f"{min_cube_in_root:.0%} are needed"
+            f"{min_cube_in_root:.0%} are needed",
         )
-    else:
-        problem = (
+    if best["bright"] > max_bright_fraction:
+        raise Excluded(
+            Reason.LUMINANCE_UNMEASURABLE,
             "the luminance cube holds calcium wherever it fits in the root: at least "
-            f"{fewest_bright:.2%} of its voxels are bright, {max_bright_fraction:.2%} are allowed"
+            f"{best['bright']:.1%} of its voxels are bright, {max_bright_fraction:.1%} are allowed",
         )
-    raise Excluded(Reason.LUMINANCE_UNMEASURABLE, problem)
+    middle = ct.grid.world(best["start"] + (cube_side_voxels - 1) / 2)
+    return {
+        "luminance_hu": float(best["blood"].mean(dtype=float)),
+        "luminance_sd_hu": float(best["blood"].std(dtype=float, ddof=1)),
+        "cube_start_kji": [int(first) for first in best["start"]],
+        "cube_shift_mm": float((middle - origin_mm)[2]),
+        "cube_in_root_fraction": best["share"],
+        "cube_bright_fraction": float(best["bright"]),
+    }
 
 
 def root_axis(root: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ class MeasureSettings:
     min_luminance_hu: float = 200.0
     cube_side_voxels: int = 20
     min_cube_in_root: float = 0.95
-    max_bright_fraction: float = 0.005
+    max_bright_fraction: float = 0.05
     connectivity: int = 26
     min_lesion_voxels: int = 0
 

@@ -67,6 +67,7 @@ def draw_deposits(
         No deposit is less dense than this.
     """
     on_leaflets = _points_on_leaflets(rng, root, leaflets)
+    texture = Texture(int(rng.integers(1 << 31)), cell_mm=0.45)
     deposits: list[Deposit] = []
     total = 0.0
     while volume_mm3 - total > 2:
@@ -74,7 +75,9 @@ def draw_deposits(
         hu = float(max(rng.uniform(900, 1600), lowest_hu))
         wanted = min(volume_mm3 - total, rng.lognormal(np.log(28), 0.9))
         size = np.clip((wanted / 26) ** (1 / 3), 0.45, 1.9) * 1.5
-        shape = _blob(rng, root, leaflets, _site_point(rng, site, root, on_leaflets, ostia_mm), size)
+        point = _site_point(rng, site, root, on_leaflets, ostia_mm)
+        axes = _surface_axes(rng, root, leaflets, point)
+        shape = Rough(blob(rng, point, axes, size), texture, amplitude_mm=0.13 * size)
         volume = solid_volume_mm3(Both((shape, region(root))), DRAW_STEP_MM)
         if volume < 0.5 or total + volume > volume_mm3 + 12:
             continue
@@ -103,20 +106,17 @@ def _site_point(rng, site: str, root: Root, on_leaflets: np.ndarray, ostia_mm) -
     return root.world(root.radius(np.float32(phi), np.float32(w)) - 0.3, phi, w)
 
 
-def _blob(rng, root: Root, leaflets: Leaflets, point, size_mm: float) -> Rough:
-    """Return a cluster of flat ellipsoids that creep along the leaflet or wall at `point`."""
-    axes = _surface_axes(rng, root, leaflets, point)
+def blob(rng, point, axes, size_mm: float) -> Any:
+    """Return a cluster of flat ellipsoids that creep along a surface with the normal `axes[2]`."""
     parts = []
     for _ in range(rng.integers(2, 7)):
         step = rng.normal(0, 1, 3) * size_mm * np.array([0.9, 0.9, 0.25])
         radii = size_mm * rng.uniform([0.6, 0.5, 0.35], [1.25, 1.0, 0.75])
         turn = rng.normal(0, 0.35)
-        spin = np.array(
-            [[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
-        )
+        cos, sin = np.cos(turn), np.sin(turn)
+        spin = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
         parts.append(Ellipsoid(point + step @ axes, radii, spin @ axes))
-    texture = Texture(int(rng.integers(1 << 31)), cell_mm=0.45)
-    return Rough(Any(tuple(parts)), texture, amplitude_mm=0.13 * size_mm)
+    return Any(tuple(parts))
 
 
 def _surface_axes(rng, root: Root, leaflets: Leaflets, point) -> np.ndarray:

@@ -85,11 +85,7 @@ def _errors(reference: str, quantity: str, rows: list[Mapping], k: float) -> Tab
         )
         if paper:
             theirs = paper.get(row["rule"])
-            values = (
-                [number(theirs.r2, 2), *(number(v) for v in theirs[1:])]
-                if theirs
-                else [NOTHING] * 4
-            )
+            values = [number(value, 2) for value in theirs] if theirs else [NOTHING] * 4
             cells[-1] += values
     with_reference = max((row.get("scans_with_reference", row["n"]) for row in rows), default=0)
     missing = int(with_reference - min(row["n"] for row in rows))
@@ -130,9 +126,9 @@ def _rule(name: str, k: float) -> str:
 def segmentation_tables(segmentation: pd.DataFrame) -> list[Table]:
     """Summarise the roots against their reference masks, and list them scan by scan (folded)."""
     columns = [column for column in SEGMENTATION if column[0] in segmentation]
-    values = segmentation.assign(
-        **{c: 100 * segmentation[c] for c, *_ in columns if c == "box_coverage"}
-    )
+    values = segmentation.assign(**{c: pd.to_numeric(segmentation[c]) for c, *_ in columns})
+    if "box_coverage" in values:
+        values["box_coverage"] *= 100
     summary = [
         [label, str(len(known)), spread(known, digits), number(known.median(), digits)]
         for c, label, digits in columns

@@ -15,13 +15,19 @@ from calcohort.outcomes import atomic_path
 from calcohort.provenance import methods_paragraph
 from calcohort.report import contents
 from calcohort.report.blocks import Code, Drawing, Image, Section, Table, Text, embed
-from calcohort.report.comparisons import agreement_tables, segmentation_tables
+from calcohort.report.comparisons import QUANTITIES, agreement_tables, segmentation_tables
 from calcohort.report.flow import flow_diagram
 
 RESEARCH_ONLY = "Research use only."
 DEFAULT_WEIGHTS = (
     "Research use only. Default weights are trained on phantoms; not for clinical use."
 )
+
+FIGURES = {
+    "bland_altman": "Bland-Altman plot of the {name}, {rule} minus reader: bias and limits of "
+    "agreement (± 1.96 SD) with their 95 % confidence intervals.",
+    "identity": "{rule} against the reader, {name}: line of identity and Deming regression.",
+}
 
 
 def write_report(
@@ -61,7 +67,8 @@ def write_report(
     """
     rule = provenance["settings"]["measure"]["mask_rule"]
     counts = contents.counts_of(scans)
-    anchors = {scan_id: f"picture-{n}" for n, scan_id in enumerate(scans["scan_id"], start=1)}
+    drawn = [s for s in scans["scan_id"] if s in pictures and _is_filled(pictures[s])]
+    anchors = {scan_id: f"picture-{n}" for n, scan_id in enumerate(drawn, start=1)}
     sections = [
         _scans(scans),
         Section("cohort", "Cohort", [contents.cohort(scans)]),
@@ -94,6 +101,25 @@ def write_report(
     )
     with atomic_path(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
+
+
+def find_figures(folder: Path, rule: str) -> dict[str, Path]:
+    """Caption the figures of `agreement.plots.draw_figures`; SVG, in the order of the tables.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the figures are.
+    rule : str
+        The rule that is drawn.
+    """
+    found = {}
+    for quantity, (name, _) in QUANTITIES.items():
+        for stem, caption in FIGURES.items():
+            file = Path(folder) / f"{stem}_{quantity}.svg"
+            if file.is_file():
+                found[caption.format(name=name.lower(), rule=rule)] = file
+    return found
 
 
 def _facts(counts: Mapping[str, int], provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -143,8 +169,8 @@ def _pictures(
 ) -> list[Image | Text]:
     blocks = []
     for scan in scans.to_dict("records"):
-        scan_id, file = scan["scan_id"], pictures.get(scan["scan_id"])
-        if file is None or not Path(file).is_file() or not Path(file).stat().st_size:
+        scan_id = scan["scan_id"]
+        if scan_id not in anchors:
             blocks.append(Text(f"{scan_id}: there is no picture."))
             continue
         alt = f"CT of scan {scan_id} in three planes with root outline and calcium; "
@@ -152,8 +178,12 @@ def _pictures(
             alt = f"What was seen of scan {scan_id}; "
         alt += str(scan["status"])
         caption = f"{scan_id}, {scan['status']}"
-        blocks.append(Image(embed(file), caption, alt, anchor=anchors[scan_id], wide=True))
+        blocks.append(Image(embed(pictures[scan_id]), caption, alt, anchors[scan_id], wide=True))
     return blocks
+
+
+def _is_filled(file: Path) -> bool:
+    return Path(file).is_file() and Path(file).stat().st_size > 0
 
 
 def _provenance(provenance: Mapping[str, Any]) -> Section:

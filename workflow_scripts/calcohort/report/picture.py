@@ -44,7 +44,25 @@ def draw_qc(
     record: dict[str, Any],
     path: Path,
 ) -> None:
-    """Draw what a person needs to judge one scan, 1000 × 700 pixels, as PNG.
+    """Draw the QC picture of one scan as PNG, 1000 × 700 pixels; see `compose_qc`.
+
+    The PNG has a palette: a third of the size, and the same bytes each time.
+    """
+    canvas = FigureCanvasAgg(compose_qc(ct, root, calcium, record))
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", optimize=True, dpi=(DPI, DPI))
+
+
+def compose_qc(
+    ct: Volume | None,
+    root: np.ndarray | None,
+    calcium: np.ndarray | None,
+    record: dict[str, Any],
+) -> Figure:
+    """Compose what a person needs to judge one scan.
 
     Above, three planes through the root's centre; below, the root enlarged, each plane through the
     slice with the most calcium (without calcium, through the root's centre). Without a root the
@@ -60,8 +78,10 @@ def draw_qc(
     record : dict
         Of the stage measure: `scan_id`, `status`; where the status is `ok` also `luminance_hu`,
         `root_volume_mm3`, `mask_rule` and `rules`; otherwise `stage` and `detail`.
-    path : Path
-        The PNG to write.
+
+    Returns
+    -------
+    Figure
     """
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor="white")
     ok = record["status"] == OK
@@ -72,30 +92,37 @@ def draw_qc(
     findings = _findings(record) if ok else _sentence(record)
     if ct is None:
         _text(figure, 0.5, 0.5, textwrap.fill(findings, 70), size=15, ha="center", va="center")
-        _save(figure, path)
-        return
+        return figure
     if root is None or not root.any():
         middle = tuple(n // 2 for n in ct.array.shape)
         _draw_row(figure, ct, None, None, middle, bottom=0.14, height=0.78)
         drawn = "Mid planes of the scan."
     else:
-        box = bounding_slices(root)
-        centre = tuple((s.start + s.stop - 1) // 2 for s in box)
-        found = calcium is not None and calcium.any()
-        focus = _fullest(calcium) if found else centre
-        view = _view_mm(ct, box)
-        _draw_row(figure, ct, root, calcium, centre, bottom=0.535, height=0.405, mark=view)
-        _draw_row(figure, ct, root, calcium, focus, bottom=0.12, height=0.405, view=view)
-        shown = "the most calcium" if found else "the root's centre"
-        drawn = f"Above: planes through the root's centre. Below: the root, planes through {shown}."
-        drawn += " Blue line: root. Orange: calcium, at or above the threshold."
-    drawn += (
-        " Patient's right on the image's left; A, P, R, L, H, F: front, back, right, left, head,"
+        drawn = _draw_root(figure, ct, root, calcium)
+    explained = (
+        f"{drawn} Patient's right on the image's left; letters: right, left, anterior, posterior, "
+        f"head, feet. Window {WINDOW_HU} HU, level {LEVEL_HU} HU."
     )
-    drawn += f" feet. Window {WINDOW_HU} HU, level {LEVEL_HU} HU."
     _text(figure, 0.02, 0.105, textwrap.fill(findings, 115), size=10, va="top")
-    _text(figure, 0.02, 0.012, textwrap.fill(drawn, 170), size=7.5, color="#444444", va="bottom")
-    _save(figure, path)
+    _text(
+        figure, 0.02, 0.012, textwrap.fill(explained, 165), size=7.5, color="#444444", va="bottom"
+    )
+    return figure
+
+
+def _draw_root(figure, ct, root, calcium) -> str:
+    box = bounding_slices(root)
+    centre = tuple((s.start + s.stop - 1) // 2 for s in box)
+    found = calcium is not None and calcium.any()
+    focus = _fullest(calcium) if found else centre
+    view = _view_mm(ct, box)
+    _draw_row(figure, ct, root, calcium, centre, bottom=0.535, height=0.405, mark=view)
+    _draw_row(figure, ct, root, calcium, focus, bottom=0.12, height=0.405, view=view)
+    shown = "the most calcium" if found else "the root's centre"
+    return (
+        f"Above: planes through the root's centre. Below: the root, planes through {shown}. "
+        "Blue line: root. Orange: calcium, at or above the threshold."
+    )
 
 
 def _findings(record: dict[str, Any]) -> str:
@@ -229,13 +256,3 @@ def _scale_bar(axes: Axes, width_mm: float) -> None:
 
 def _text(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
     figure.text(x, y, text, parse_math=False, **style)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write the figure as a PNG with a palette: a third of the size, the same bytes each time."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    image = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", optimize=True, dpi=(DPI, DPI))

@@ -1,0 +1,74 @@
+"""Run dcm2niix on one series and hand back the one volume it must write."""
+
+import subprocess
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from calcohort.dicom.find import Image
+from calcohort.dicom.pseudonymise import clean
+from calcohort.outcomes import Excluded, Reason, UserError
+from calcohort.volume import Volume
+
+OPTIONS = ("-b", "n", "-z", "n", "-g", "i", "-f", "ct")
+"""No sidecar, no compression, no user defaults, a fixed name."""
+
+
+def run_dcm2niix(images: tuple[Image, ...], workspace: Path) -> Volume:
+    """Convert a series with dcm2niix.
+
+    Parameters
+    ----------
+    images : tuple of Image
+        The series' files and no other; they are linked under neutral names, so dcm2niix can meet
+        nothing else.
+    workspace : Path
+        An existing folder to work in.
+
+    Returns
+    -------
+    Volume
+        Values as dcm2niix scales them, axes and affine as it writes them.
+
+    Raises
+    ------
+    Excluded
+        `not_convertible` when dcm2niix fails or writes nothing, `conversion_mismatch` when it
+        writes more than one image (split, `_Tilt_`, `_Eq_`).
+    UserError
+        When dcm2niix is not installed.
+    """
+    inbox, outbox = workspace / "series", workspace / "nifti"
+    inbox.mkdir()
+    outbox.mkdir()
+    for index, image in enumerate(images):
+        (inbox / f"{index:05d}.dcm").symlink_to(image.path.resolve())
+    command = [_executable(), *OPTIONS, "-o", str(outbox), str(inbox)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    written = sorted(outbox.iterdir())
+    if done.returncode != 0 or not written:
+        lines = (done.stdout + "\n" + done.stderr).splitlines()
+        errors = [clean(line) for line in lines if "error" in line.lower()]
+        said = f": {errors[0][:200]}" if errors else ""
+        raise Excluded(
+            Reason.NOT_CONVERTIBLE, f"dcm2niix ended with status {done.returncode}{said}"
+        )
+    if [path.name for path in written] != ["ct.nii"]:
+        names = ", ".join(path.name for path in written)
+        raise Excluded(
+            Reason.CONVERSION_MISMATCH, f"dcm2niix made {names} of one series, not one volume"
+        )
+    image = nib.load(written[0])
+    array = np.asanyarray(image.dataobj)
+    if array.ndim != 3:
+        raise Excluded(Reason.CONVERSION_MISMATCH, f"dcm2niix made an image of shape {array.shape}")
+    return Volume(array.T, image.affine)
+
+
+def _executable() -> str:
+    try:
+        import dcm2niix
+    except ImportError as error:
+        raise UserError("dcm2niix is not installed: install the project's requirements.") from error
+    return dcm2niix.bin
