@@ -49,7 +49,9 @@ def main() -> None:
     training = list(range(TRAINING_SEED, TRAINING_SEED + options.phantoms))
     validation = list(range(VALIDATION_SEED, VALIDATION_SEED + options.validation_phantoms))
     seeds = training + validation
-    for number, seed in enumerate(make_store(options.store, seeds, options.workers), 1):
+    for number, seed in enumerate(
+        make_store(options.store, options.network, seeds, options.workers), 1
+    ):
         logging.info("training store: phantom %d, %d of %d", seed, number, len(seeds))
 
     from calcohort.networks.train import Plan, train  # after the store: no TensorFlow in its forks

@@ -5,7 +5,7 @@ from pathlib import Path
 from calcohort.logs import job_log
 from calcohort.outcomes import write_record
 from calcohort.provenance import collect
-from calcohort.report.page import write_report
+from calcohort.report.page import find_figures, write_report
 from calcohort.tables import read_table
 from calcohort.versions import STAGE_VERSIONS
 
@@ -30,7 +30,7 @@ if __name__ == "__main__":
         write_report(
             Path(output.page),
             title="Calcium of the aortic root",
-            figures={path.stem: path for path in sorted(Path(source.figures).glob("*.png"))},
+            figures=find_figures(Path(source.figures), settings["measure"]["mask_rule"]),
             pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),
             provenance=provenance,
             **tables,

@@ -73,6 +73,7 @@ def make_study(folder: Path, **settings) -> Path:
         "sheet": str(folder / "scans.tsv"),
         "results": str(folder / "results"),
         "pseudonym_key_file": str(folder / "key"),
+        "convert": {"min_coverage_mm": 30},
     }
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(config | settings))

@@ -67,7 +67,7 @@ def test_calcium_in_the_cube_moves_it_below(deposit_hu):
     assert found["luminance_hu"] == 500.0
 
 
-def test_a_few_bright_voxels_are_tolerated_up_to_the_given_share():
+def test_a_cube_with_a_few_bright_voxels_counts_as_clean():
     ct, root = column()
     ct[34, 14, 10:15] = 1200
     assert luminance(ct, root, min_cube_in_root=1.0)["cube_start_kji"][0] == 25
@@ -75,12 +75,25 @@ def test_a_few_bright_voxels_are_tolerated_up_to_the_given_share():
     assert luminance(ct, root, min_cube_in_root=1.0)["cube_start_kji"][0] == 24
 
 
+def test_without_a_clean_place_the_one_with_least_calcium_is_taken_and_calcium_left_out():
+    ct, root = column()
+    ct[:, 14:16, 14:16] = 1300  # 4 of the cube's 100 voxels a slice
+    ct[22, 14:16, 14:16] = 500
+    found = luminance(ct, root, min_cube_in_root=1.0)
+    assert found["cube_start_kji"] == [22, 10, 10]
+    assert found["cube_bright_fraction"] == pytest.approx(0.036)
+    assert found["luminance_hu"] == 500.0
+    assert found["luminance_sd_hu"] == 0.0
+
+
 def test_calcium_all_over_is_no_luminance():
     ct, root = column()
-    ct[:, 12:17, 12:17] = 1300
-    with pytest.raises(Excluded, match=r"at least 25\.00% of its voxels are bright") as problem:
-        luminance(ct, root)
+    ct[:, 14:16, 14:17] = 1300
+    with pytest.raises(Excluded, match=r"at least 6\.0% of its voxels are bright") as problem:
+        luminance(ct, root, min_cube_in_root=1.0)
     assert problem.value.reason == Reason.LUMINANCE_UNMEASURABLE
+    found = luminance(ct, root, min_cube_in_root=1.0, max_bright_fraction=0.06)
+    assert found["cube_bright_fraction"] == pytest.approx(0.06)
 
 
 def test_a_root_too_small_for_the_cube_is_no_luminance():

@@ -164,7 +164,7 @@ def test_read_ahead_reads_the_next_item_while_this_one_is_worked_on():
 
 def test_reserved_seeds_are_refused(tmp_path):
     with pytest.raises(UserError, match="seed 99999 is reserved"):
-        list(make_store(tmp_path, [1_000_000, 99_999]))
+        list(make_store(tmp_path, "unet2", [1_000_000, 99_999]))
 
 
 def test_patches_stay_inside_and_near_the_label():
@@ -198,10 +198,10 @@ def store(tmp_path):
         label = np.zeros((16, 16, 16), np.uint8)
         label[4:12, 5:13, 3:12] = 1
         image = 0.3 + 0.4 * label + rng.normal(0, 0.05, label.shape)
-        folder = tmp_path / "store" / str(seed)
-        folder.mkdir(parents=True)
-        np.save(folder / "unet2_image.npy", image.astype(np.float16))
-        np.save(folder / "unet2_label.npy", label)
+        folder = tmp_path / "store" / "unet2"
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / f"{seed}_image.npy", image.astype(np.float16))
+        np.save(folder / f"{seed}_label.npy", label)
     return tmp_path / "store"
 
 
@@ -247,7 +247,7 @@ def test_training_learns_validates_and_resumes_where_it_was_killed(store, tmp_pa
 
 
 def test_a_loss_that_is_no_number_stops_the_training(store, tmp_path):
-    image = np.load(store / "1" / "unet2_image.npy")
-    np.save(store / "1" / "unet2_image.npy", np.full_like(image, np.nan))
+    image = np.load(store / "unet2" / "1_image.npy")
+    np.save(store / "unet2" / "1_image.npy", np.full_like(image, np.nan))
     with pytest.raises(UserError, match="not a number"):
         run_training(PLAN, store, tmp_path / "run")

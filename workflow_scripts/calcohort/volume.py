@@ -120,13 +120,13 @@ def read(path: Path) -> Volume:
 
 
 def reorient(volume: Volume, affine: np.ndarray = CANONICAL) -> Volume:
-    """Permute and flip a volume's axes so that they run closest to those of `affine`."""
+    """View a volume with axes permuted and flipped to run closest to those of `affine`."""
     start, stop = (nib.orientations.io_orientation(a) for a in (volume.affine, affine))
     change = nib.orientations.ornt_transform(start, stop)
     moved = nib.orientations.apply_orientation(volume.array.T, change)
     shape_ijk = volume.array.shape[::-1]
     moved_affine = volume.affine @ nib.orientations.inv_ornt_aff(change, shape_ijk)
-    return Volume(np.ascontiguousarray(moved.T), moved_affine)
+    return Volume(moved.T, moved_affine)
 
 
 def write(path: Path, volume: Volume) -> None:

@@ -73,7 +73,7 @@ def choose_series(found: Found, series_uid: str | None, min_slices: int, key: by
     if len({_patient(image) for series in found.series for image in series.images}) > 1:
         raise Excluded(
             Reason.MIXED_PATIENTS,
-            "the files name several patients, or some name none: separate them or give a series_uid",
+            "the files name several patients, or some name none; separate them or give series_uid",
         )
     candidates = [series for series in found.series if series.kind == "axial"]
     if not candidates:

@@ -60,7 +60,7 @@ def run_dcm2niix(images: tuple[Image, ...], workspace: Path) -> Volume:
             Reason.CONVERSION_MISMATCH, f"dcm2niix made {names} of one series, not one volume"
         )
     image = nib.load(written[0])
-    array = np.asanyarray(image.dataobj)
+    array = image.get_fdata(dtype=np.float32)
     if array.ndim != 3:
         raise Excluded(Reason.CONVERSION_MISMATCH, f"dcm2niix made an image of shape {array.shape}")
     return Volume(array.T, image.affine)

@@ -165,15 +165,15 @@ def _read_header(path: Path) -> Dataset | None:
         return Dataset() if claims_dicom else None
     except (PermissionError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
         return Dataset()
-    meta_class = header.file_meta.get("MediaStorageSOPClassUID", "")
-    header.SOPClassUID = header.get("SOPClassUID") or meta_class
+    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
     return header
 
 
 def _is_damaged(header: Dataset) -> bool:
     """Tell whether the header ends before it says what an image header must say."""
-    known = header.get("SOPClassUID") not in (None, "", CTImageStorage)
-    return not known and (text(header, "Modality") in ("", "CT")) and "Rows" not in header
+    sop_class, modality = header.get("SOPClassUID"), text(header, "Modality")
+    is_ct = sop_class == CTImageStorage or (not sop_class and modality in ("", "CT"))
+    return is_ct and "Rows" not in header
 
 
 def _kind(header: Dataset) -> str:

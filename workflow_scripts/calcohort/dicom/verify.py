@@ -12,7 +12,8 @@ from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Volume, reorient
 
-SAME_HU = 1e-3
+SAME_HU = 0.01
+"""Single precision of dcm2niix's scaling; whole HU compare exactly."""
 AIR_OR_LUNG_HU = (-1100, -500)
 SOFT_TISSUE_HU = (-200, 300)
 MIN_AIR_SHARE = 0.001

@@ -1,24 +1,29 @@
 """The training store: phantoms as the two networks will see them.
 
-Each phantom is drawn and rendered once; from it come a sample for U-Net1 (the scan scaled by 2,
-with the root's bounding box as label) and one for U-Net2 (the crop after the luminance filter,
-with the root as label). Samples are plain ``.npy`` files, so that patches of them can be read
-without the rest, and are the same bytes for the same seed.
+A sample of U-Net1 is the scan at half the resolution along rows and columns, with the root's
+bounding box as label; a sample of U-Net2 is the crop after the luminance filter, with the root as
+label. Only what a sample needs is rendered. Samples are plain ``.npy`` files, so that patches of
+them can be read without the rest, and are the same bytes for the same seed.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 
-from calcohort.localise import crop_start
 from calcohort.normalise import lower_calcium, normalise
-from calcohort.outcomes import UserError, atomic_path, write_record
-from calcohort.volume import Volume, bounding_slices, crop, downscale
+from calcohort.outcomes import UserError, atomic_path
+from calcohort.phantom.anatomy import Anatomy, draw_anatomy
+from calcohort.phantom.render import render, root_box, scan_grid
+from calcohort.segment import scan_in_crop
+from calcohort.volume import Grid, Volume, bounding_slices, crop
 
 TRAINING_SEED, VALIDATION_SEED = 1_000_000, 2_000_000
 FIRST_FREE_SEED = 100_000
+AIR_HU = -1024
 CROP_SHAPE = (224, 256, 256)
 FACTOR_KJI = (1, 2, 2)
 BOX_MARGIN_MM = 4
@@ -34,7 +39,7 @@ class Sample:
     label: np.ndarray
 
 
-def make_store(store: Path, seeds: list[int], workers: int = 2):
+def make_store(store: Path, network: str, seeds: list[int], workers: int = 2) -> Iterator[int]:
     """Make the samples of `seeds` that `store` does not hold yet; yield each seed when it is there.
 
     Raises
@@ -48,71 +53,68 @@ def make_store(store: Path, seeds: list[int], workers: int = 2):
             f"seed {reserved[0]} is reserved for demo, tests and evaluation; "
             f"train on seeds from {FIRST_FREE_SEED} on"
         )
-    missing = [seed for seed in seeds if not _path(store, seed, "sample.json").exists()]
+    missing = [seed for seed in seeds if not _path(store, seed, network, "label").exists()]
     yield from (seed for seed in seeds if seed not in missing)
     if missing:
         with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(_make_samples, [store] * len(missing), missing)
+            yield from pool.map(_keep_sample, repeat(store), repeat(network), missing)
 
 
-def _make_samples(store: Path, seed: int) -> int:
-    from calcohort.phantom.anatomy import draw_anatomy
-    from calcohort.phantom.render import render, scan_grid
-
-    anatomy = draw_anatomy(seed)
-    grid = scan_grid(anatomy)
-    phantom = render(anatomy, grid)
-    scan = Volume(phantom.hu, grid.affine)
-    box = bounding_slices(phantom.root)
-
-    coarse = downscale(scan, FACTOR_KJI).array
-    _save(_path(store, seed, "unet1_image.npy"), normalise(coarse).astype(np.float16))
-    label = np.zeros(coarse.shape, dtype=np.uint8)
-    label[tuple(_coarse(s, f) for s, f in zip(box, FACTOR_KJI, strict=True))] = 1
-    _save(_path(store, seed, "unet1_label.npy"), label)
-
-    start, stop = _jittered(box, grid, np.random.default_rng(seed))
-    first = crop_start(start, stop, CROP_SHAPE)
-    window = tuple(slice(a - f, b - f) for a, b, f in zip(start, stop, first, strict=True))
-    hu = crop(scan, first, CROP_SHAPE, int(phantom.hu.min())).array
-    image = normalise(lower_calcium(hu, window)).astype(np.float16)
-    _save(_path(store, seed, "unet2_image.npy"), image)
-    root = Volume(phantom.root.astype(np.uint8), grid.affine)
-    _save(_path(store, seed, "unet2_label.npy"), crop(root, first, CROP_SHAPE, 0).array)
-
-    write_record(
-        _path(store, seed, "sample.json"),
-        {"seed": seed, "box_start_kji": start, "box_stop_kji": stop},
-    )
+def _keep_sample(store: Path, network: str, seed: int) -> int:
+    image, label = MAKE[network](draw_anatomy(seed))
+    for kind, array in (("image", image.astype(np.float16)), ("label", label.astype(np.uint8))):
+        with atomic_path(_path(store, seed, network, kind)) as temporary:
+            np.save(temporary, array)
     return seed
 
 
-def _coarse(span: slice, factor: int) -> slice:
-    return slice(span.start // factor, -(-span.stop // factor))
+def scan_and_box(anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
+    """Return what U-Net1 sees of a phantom and the filled box of its root, both ``[k, j, i]``."""
+    phantom = render(anatomy, scan_grid(anatomy).downscaled(FACTOR_KJI))
+    box = np.zeros(phantom.root.shape, dtype=bool)
+    box[bounding_slices(phantom.root)] = True
+    return normalise(phantom.hu), box
 
 
-def _jittered(box, grid, rng) -> tuple[list[int], list[int]]:
-    sides = rng.uniform(BOX_MARGIN_MM - JITTER_MM, BOX_MARGIN_MM + JITTER_MM, (2, 3))
-    low, high = np.round(sides / grid.spacing_mm).astype(int)
-    start = np.maximum([s.start for s in box] - low, 0)
-    stop = np.minimum([s.stop for s in box] + high, grid.shape)
-    return start.tolist(), stop.tolist()
+def crop_and_root(anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
+    """Return what U-Net2 sees of a phantom and its root, both ``[k, j, i]``.
+
+    U-Net1's box is drawn by chance around the true one, so that U-Net2 learns to bear its errors.
+    """
+    scan = scan_grid(anatomy)
+    rng = np.random.default_rng(anatomy.seed)
+    centre = scan.index(root_box(anatomy).mean(axis=0))
+    jitter = rng.uniform(-JITTER_MM, JITTER_MM, 3) / scan.spacing_mm
+    first = np.round(centre + jitter).astype(int) - np.array(CROP_SHAPE) // 2
+    inside = scan_in_crop(first, CROP_SHAPE, scan.shape)
+    covered = scan.window(
+        first + [part.start for part in inside], [part.stop - part.start for part in inside]
+    )
+    phantom = render(anatomy, covered)
+    start = [-part.start for part in inside]
+    hu = crop(Volume(phantom.hu, covered.affine), start, CROP_SHAPE, AIR_HU).array
+    root = crop(Volume(phantom.root, covered.affine), start, CROP_SHAPE, False).array
+    return normalise(lower_calcium(hu, _jittered(bounding_slices(root), scan, rng))), root
 
 
-def _path(store: Path, seed: int, name: str) -> Path:
-    return Path(store) / str(seed) / name
+def _jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tuple[slice, ...]:
+    sides_mm = rng.uniform(BOX_MARGIN_MM - JITTER_MM, BOX_MARGIN_MM + JITTER_MM, (2, 3))
+    low, high = np.round(sides_mm / grid.spacing_mm).astype(int)
+    return tuple(
+        slice(max(part.start - a, 0), part.stop + b)
+        for part, a, b in zip(box, low, high, strict=True)
+    )
 
 
-def _save(path: Path, array: np.ndarray) -> None:
-    with atomic_path(path) as temporary:
-        np.save(temporary, array)
+MAKE = {"unet1": scan_and_box, "unet2": crop_and_root}
+
+
+def _path(store: Path, seed: int, network: str, kind: str) -> Path:
+    return Path(store) / network / f"{seed}_{kind}.npy"
 
 
 def read_sample(store: Path, seed: int, network: str) -> Sample:
     """Open the sample of `seed` for `network` ("unet1" or "unet2"); voxels are read when used."""
     return Sample(
-        *(
-            np.load(_path(store, seed, f"{network}_{kind}.npy"), mmap_mode="r")
-            for kind in ("image", "label")
-        )
+        *(np.load(_path(store, seed, network, kind), mmap_mode="r") for kind in ("image", "label"))
     )

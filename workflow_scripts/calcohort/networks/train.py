@@ -10,6 +10,7 @@ killed goes on as if it had not been.
 import csv
 import json
 import logging
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Plan:
     filters, depth : int
         Of the U-Net.
     learning_rate : float
-        Adam's at the start; it falls to a hundredth by half a cosine.
+        Adam's at the start; it falls to a hundredth by half a cosine over the voxels to be seen.
     mirror : bool
         The paper's horizontal flip. Off: mirrored hearts hardly occur in people, and the side tells
         the aorta from the pulmonary trunk.
@@ -58,6 +59,15 @@ class Plan:
     learning_rate: float = 1e-3
     mirror: bool = False
     seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        seen = self.voxels(0, step) / self.voxels(0, self.steps)
+        return self.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * seen)) / 2)
+
+    def voxels(self, first: int, stop: int) -> int:
+        """Return the voxels of the fields of view from step `first` to before `stop`."""
+        return sum(math.prod(self.shape_at(step)) for step in range(first, stop))
 
     @property
     def steps(self) -> int:
@@ -137,7 +147,7 @@ def train(
         passed = time.monotonic() - started
         row["hours"] = round(passed / 3600, 4)
         training.keep(row)
-        left = passed * _voxels(plan, done, plan.steps) / _voxels(plan, first, done)
+        left = passed * plan.voxels(done, plan.steps) / plan.voxels(first, done)
         log.info(
             "%s: step %d of %d, loss %s, Dice %s, validation %s, %.0f min left",
             plan.network, done, plan.steps, row["loss"], row["dice"],
@@ -164,15 +174,13 @@ class Training:
         keras.utils.set_random_seed(plan.seed)
         self.plan, self.folder, self.step = plan, folder, 0
         self.model = build_unet(plan.filters, plan.depth)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            plan.learning_rate, plan.steps, alpha=0.01
-        )
-        self.optimiser = keras.optimizers.Adam(schedule)
+        self.optimiser = keras.optimizers.Adam(plan.learning_rate)
         self.optimiser.build(self.model.trainable_variables)
         self._learn = tf.function(self._learn_eagerly)
 
     def learn(self, image: np.ndarray, label: np.ndarray) -> tuple[float, float]:
         """Take one step on ``image, label [k, j, i]``; return loss and Dice before it."""
+        self.optimiser.learning_rate = self.plan.rate_at(self.step)
         loss, dice = self._learn(tf.constant(image[None, ..., None]), tf.constant(label[None]))
         self.step += 1
         return float(loss), float(dice)
@@ -230,10 +238,6 @@ def _draw(plan: Plan, store: Path, seeds: list[int], step: int) -> tuple[np.ndar
     if plan.mirror:
         image, label = flip(image, label, rng)
     return vary_luminance(image, rng), np.ascontiguousarray(label)
-
-
-def _voxels(plan: Plan, first: int, stop: int) -> int:
-    return sum(int(np.prod(plan.shape_at(step))) for step in range(first, stop))
 
 
 def _plain(plan: Plan) -> dict:

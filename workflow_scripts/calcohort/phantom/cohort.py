@@ -28,6 +28,7 @@ from calcohort.phantom.series import Acquisition, write_series
 from calcohort.volume import Grid, Volume
 
 FIRST_TRAINING_SEED = 100_000
+VOLUME_DECIMALS = 3
 NO_CONTRAST, TRUNCATED, NOT_CT = "no contrast", "one file truncated", "not CT"
 SHEET_COLUMNS = (
     "scan_id",
@@ -134,12 +135,13 @@ def make_phantom(
     row |= {"scan_id": plan.scan_id, "dicom": f"dicom/{plan.scan_id}", "note": plan.defect}
     if not plan.defect:
         threshold_hu = read_threshold(phantom.hu, phantom.root, phantom.calcium, plan.seed)
+        volume_mm3 = reader_volume_mm3(
+            phantom.hu, phantom.root, threshold_hu, grid.voxel_volume_mm3
+        )
         row |= {
             "reference_threshold_hu": threshold_hu,
-            "reference_volume_mm3": reader_volume_mm3(
-                phantom.hu, phantom.root, threshold_hu, grid.voxel_volume_mm3
-            ),
-            "physical_volume_mm3": physical_calcium_mm3(anatomy),
+            "reference_volume_mm3": round(volume_mm3, VOLUME_DECIMALS),
+            "physical_volume_mm3": round(physical_calcium_mm3(anatomy), VOLUME_DECIMALS),
         }
         for name, mask in (("root", phantom.root), ("calcium", phantom.calcium)):
             path = f"truth/{plan.scan_id}_{name}.nii.gz"

@@ -1,0 +1,108 @@
+"""Provenance: complete, reproducible, and free of the machine's names."""
+
+import json
+import platform
+from pathlib import Path
+
+import pytest
+from calcohort import __version__
+from calcohort.provenance import collect, methods_paragraph
+from calcohort.study import ROOT, settings_hash
+from calcohort.versions import STAGE_VERSIONS
+
+CONFIG = {
+    "sheet": "/home/someone/study/scans.tsv",
+    "results": "/home/someone/results",
+    "pseudonym_key_file": "/home/someone/key",
+    "device": "cpu",
+    "batch_size": 16,
+    "downscale": {"factor_kji": [1, 2, 2]},
+    "localise": {"network": {"weights": "/home/someone/unet1.h5", "sha256": "ab" * 32}},
+    "crop": {"shape_kji": [224, 256, 256]},
+    "measure": {"k": 0.35, "min_luminance_hu": 180.0, "mask_rule": "F7", "cube_side_voxels": 18},
+}
+WEIGHTS = {
+    "segment": {"path": "/home/someone/unet2.h5", "sha256": "cd" * 32},
+    "localise": {"path": "/home/someone/unet1.h5", "sha256": "ab" * 32},
+}
+COUNTS = {"sheet": 11, "measured": 8, "excluded": 2, "failed": 1}
+
+
+def gathered(config=CONFIG, weights=WEIGHTS):
+    return collect(config, weights, STAGE_VERSIONS, "CPU, 2 cores")
+
+
+def test_no_host_name_and_no_path_leaks():
+    text = json.dumps(gathered())
+    assert "/home/" not in text and str(ROOT) not in text
+    assert "someone" not in text
+    assert platform.node() not in text or len(platform.node()) < 4
+
+
+def test_only_the_time_differs_between_two_runs():
+    first, second = gathered(), gathered()
+    assert first.pop("time_utc").endswith("+00:00")
+    second.pop("time_utc")
+    assert first == second
+
+
+def test_versions_and_hashes_are_there():
+    found = gathered()
+    assert found["code_version"] == __version__
+    assert found["packages"]["numpy"] and found["packages"]["dcm2niix"]
+    assert found["config_hash"] == settings_hash(CONFIG)
+    assert found["weights"]["segment"] == {"file": "unet2.h5", "sha256": "cd" * 32}
+    assert found["stage_versions"] == STAGE_VERSIONS
+    assert found["settings"]["measure"] == CONFIG["measure"]
+
+
+def test_config_hash_follows_what_decides_numbers():
+    changed = CONFIG | {"measure": CONFIG["measure"] | {"k": 0.2}}
+    assert gathered(changed)["config_hash"] != gathered()["config_hash"]
+    moved = CONFIG | {"results": "elsewhere"}
+    assert gathered(moved)["config_hash"] == gathered()["config_hash"]
+
+
+@pytest.mark.parametrize(
+    ("path", "default"),
+    [
+        ("models/unet1.weights.h5", True),
+        (str(Path(ROOT, "models", "unet1.weights.h5")), True),
+        ("mine/unet1.weights.h5", False),
+        ("/models/unet1.weights.h5", False),
+    ],
+)
+def test_weights_of_the_models_folder_are_the_default(path, default):
+    weights = {"localise": {"path": path, "sha256": "ab" * 32}}
+    assert gathered(weights=weights)["default_weights"] is default
+
+
+def test_methods_paragraph_names_parameters_formulas_and_versions():
+    found = gathered()
+    text = methods_paragraph(found, COUNTS, CONFIG)
+    for part in (
+        "Of 11 scans, 8 were measured, 2 were excluded",
+        "1 failed",
+        "k = 0.35",
+        "F1 = 600 HU",
+        "F5 = 1.25 Lm",
+        "F7 = Lm + k (1000 − Lm)",
+        "cube of 18 voxels",
+        "below 180 HU",
+        "1 × 2 × 2",
+        "224 × 256 × 256",
+        f"version {__version__}",
+        f"numpy {found['packages']['numpy']}",
+        found["config_hash"][:12],
+        "abababababab",
+        "Minghini",
+        "10.1109/ACCESS.2023.3315734",
+    ):
+        assert part in text
+    assert "phantoms" not in text
+    assert "phantoms" in methods_paragraph(found | {"default_weights": True}, COUNTS, CONFIG)
+
+
+def test_methods_paragraph_without_networks_names_none():
+    text = methods_paragraph(gathered(weights={}), COUNTS, {"measure": CONFIG["measure"]})
+    assert "given as a mask for every scan" in text and "U-Net" not in text
