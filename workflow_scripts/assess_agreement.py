@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-
 from calcohort.agreement.agreement import agreement_table
 from calcohort.agreement.plots import draw_figures
 from calcohort.logs import job_log

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-
 from calcohort.batch import run_batch
 from calcohort.localise import find_box
 from calcohort.logs import job_log

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-
 from calcohort import volume
 from calcohort.batch import run_batch
 from calcohort.logs import job_log

@@ -23,9 +23,7 @@ if __name__ == "__main__":
             for name, network in networks.items()
         }
         used = (tables["calcium"]["root_source"] == "network").any()
-        provenance = collect(
-            settings, weights if used else {}, STAGE_VERSIONS, settings["device"]
-        )
+        provenance = collect(settings, weights if used else {}, STAGE_VERSIONS, settings["device"])
         write_record(output.provenance, provenance)
         write_report(
             Path(output.page),

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-
 from calcohort import volume
 
 SHAPE = (64, 80, 80)
@@ -66,7 +65,9 @@ def make_study(folder: Path, **settings) -> Path:
         ("empty", "large.nii.gz", "empty.nii.gz", "", "", ""),
         ("no-mask-file", "large.nii.gz", "nowhere.nii.gz", "", "", ""),
     ]
-    header = "scan_id dicom root_mask reference_root_mask reference_threshold_hu reference_volume_mm3"
+    header = (
+        "scan_id dicom root_mask reference_root_mask reference_threshold_hu reference_volume_mm3"
+    )
     lines = ["\t".join(header.split()), *("\t".join(map(str, row)) for row in rows)]
     (folder / "scans.tsv").write_text("\n".join(lines) + "\n")
     config = {

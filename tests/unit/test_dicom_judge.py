@@ -54,7 +54,7 @@ def test_tilted_gantry(tmp_path):
     assert "18.5°" in problem.detail
 
 
-@pytest.mark.parametrize(("degrees", "tilted"), [(0.05, False), (0.15, True), (-0.15, True)])
+@pytest.mark.parametrize(("degrees", "tilted"), [(0.03, False), (0.07, True), (-0.07, True)])
 def test_tilt_limit(tmp_path, degrees, tilted):
     positions = EVEN.copy()
     positions[:, 1] += np.tan(np.radians(degrees)) * (EVEN[:, 2] - EVEN[0, 2])

@@ -99,17 +99,21 @@ def test_values_that_are_not_hounsfield(tmp_path, array):
     assert refusal(save(tmp_path / "scan.nii", array), tmp_path).reason is Reason.NOT_HOUNSFIELD
 
 
-@pytest.mark.parametrize(
-    "elements",
-    [
-        {"qform_code": 0, "sform_code": 0},
-        {"units": "micron"},
-        {"pixdim": [1, 0.75, 0.5, 3, 0, 0, 0, 0]},
-    ],
-    ids=["no orientation", "micrometres", "voxel size"],
-)
-def test_spacing_that_cannot_be_trusted(tmp_path, elements):
-    source = save(tmp_path / "scan.nii", **elements)
+def test_a_voxel_size_that_is_not_the_affine_s(tmp_path):
+    source = save(tmp_path / "scan.nii", pixdim=[1, 0.75, 0.5, 3, 0, 0, 0, 0])
+    assert refusal(source, tmp_path).reason is Reason.NO_PIXEL_SPACING
+
+
+def test_units_other_than_millimetres(tmp_path):
+    source = save(tmp_path / "scan.nii", units="micron")
+    assert refusal(source, tmp_path).reason is Reason.NO_PIXEL_SPACING
+
+
+def test_no_orientation(tmp_path):
+    source = save(tmp_path / "scan.nii")
+    content = bytearray(source.read_bytes())
+    content[252:256] = bytes(4)  # qform_code and sform_code
+    source.write_bytes(content)
     assert refusal(source, tmp_path).reason is Reason.NO_PIXEL_SPACING
 
 

@@ -3,7 +3,6 @@
 import errno
 
 import pytest
-
 from calcohort.outcomes import (
     Excluded,
     Reason,

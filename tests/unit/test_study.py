@@ -2,7 +2,6 @@
 
 import pytest
 import yaml
-
 from calcohort.outcomes import UserError
 from calcohort.study import (
     ROOT,

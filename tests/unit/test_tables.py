@@ -2,7 +2,6 @@
 
 import pytest
 import yaml
-
 from calcohort.outcomes import OK
 from calcohort.study import ROOT, read_settings
 from calcohort.tables import build_tables, read_table, write_table
@@ -14,13 +13,17 @@ NO_LESION = {"largest_lesion_mm3": None, "mean_hu": None, "peak_hu": None}
 
 def record(scan_id, status=OK, stage="measure", **findings):
     reason = {} if status == OK else {"reason": "root_not_found", "detail": "no root"}
-    return {
-        "scan_id": scan_id,
-        "status": status,
-        "stage": stage,
-        "reason": "",
-        "detail": "",
-    } | reason | findings
+    return (
+        {
+            "scan_id": scan_id,
+            "status": status,
+            "stage": stage,
+            "reason": "",
+            "detail": "",
+        }
+        | reason
+        | findings
+    )
 
 
 def measured(scan_id, **findings):

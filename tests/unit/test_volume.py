@@ -3,12 +3,11 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from calcohort import volume
+from calcohort.outcomes import Excluded, Reason
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-
-from calcohort import volume
-from calcohort.outcomes import Excluded, Reason
 
 
 def oblique_affine(spacing_ijk=(0.5, 0.7, 1.25), angles=(20, -35, 10), origin=(7, -11, 13)):

@@ -100,7 +100,9 @@ def test_the_slurm_profile_plans_the_same_chain(study):
 def test_environments_agree_with_the_lock():
     locked = dict(
         re.findall(
-            r"^([a-z0-9-]+)==([^ ;\\]+)", (ROOT / "envs/requirements.lock").read_text(), re.MULTILINE
+            r"^([a-z0-9-]+)==([^ ;\\]+)",
+            (ROOT / "envs/requirements.lock").read_text(),
+            re.MULTILINE,
         )[::-1]
     )
     for path in (ROOT / "envs").glob("*.yaml"):

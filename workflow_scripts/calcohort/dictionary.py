@@ -10,7 +10,12 @@ TABLES = ("sheet", "scans", "calcium", "segmentation", "agreement")
 
 def data_dictionary() -> str:
     """Markdown with every column of every table users write or read, from `schemas/`."""
-    parts = ["# Data dictionary", "", "Written by `make docs` from `schemas/`; not edited by hand.", ""]
+    parts = [
+        "# Data dictionary",
+        "",
+        "Written by `make docs` from `schemas/`; not edited by hand.",
+        "",
+    ]
     for name in TABLES:
         schema = read_schema(name)
         needed = schema.get("required", [])

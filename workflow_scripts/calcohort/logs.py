@@ -35,7 +35,9 @@ def job_log(path: str | Path) -> Iterator[None]:
         if problem.errno not in MACHINE_TROUBLE:
             log.exception("unforeseen error")
             raise
-        log.error("%s: %s. Free some space or memory and run again.", problem.filename, problem.strerror)
+        log.error(
+            "%s: %s. Free some space or memory and run again.", problem.filename, problem.strerror
+        )
         sys.exit(1)
     except Exception:
         log.exception("unforeseen error")

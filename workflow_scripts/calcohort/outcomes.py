@@ -173,7 +173,8 @@ def run_stage(
             with atomic_path(image) as temporary:
                 temporary.touch()
         log.warning(
-            "%s: %s at %s, %s: %s", *(result[k] for k in ("scan_id", "status", "stage", "reason", "detail"))
+            "%s: %s at %s, %s: %s",
+            *(result[k] for k in ("scan_id", "status", "stage", "reason", "detail")),
         )
     write_record(record, result)
     return result
@@ -200,4 +201,3 @@ def _attempt(stage: str, scan_id: str, work: Callable[[], dict[str, Any]]) -> di
             "reason": Reason.CRASHED.value,
             "detail": f"{type(error).__name__}: {error}".splitlines()[0],
         }
-

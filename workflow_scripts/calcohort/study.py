@@ -183,7 +183,9 @@ def read_key(path: str) -> bytes:
                 temporary.write_text(os.urandom(32).hex())
         key = file.read_text().strip().encode()
     if len(key) < 16:
-        raise UserError(f"The pseudonym key ({file} or CALCOHORT_KEY) is shorter than 16 characters")
+        raise UserError(
+            f"The pseudonym key ({file} or CALCOHORT_KEY) is shorter than 16 characters"
+        )
     return key
 
 

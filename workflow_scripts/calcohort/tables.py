@@ -46,7 +46,8 @@ def build_tables(
         When a scan of the sheet has no record: no scan is ever left out.
     """
     series, measured, compared = (
-        {record["scan_id"]: record for record in records} for records in (series, measured, compared)
+        {record["scan_id"]: record for record in records}
+        for records in (series, measured, compared)
     )
     if missing := [s for s in sheet if s not in series or s not in measured]:
         raise ValueError(f"no record of {', '.join(missing)}")
@@ -144,7 +145,9 @@ def write_table(path: str | Path, name: str, table: pd.DataFrame) -> None:
     ]
     for row in rows:
         for error in validator.iter_errors(row):
-            raise ValueError(f"{name}.csv, {row.get('scan_id')}: {list(error.path)}: {error.message}")
+            raise ValueError(
+                f"{name}.csv, {row.get('scan_id')}: {list(error.path)}: {error.message}"
+            )
     with atomic_path(Path(path)) as temporary:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(table.columns), lineterminator="\n")

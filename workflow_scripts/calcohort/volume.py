@@ -40,8 +40,9 @@ class Grid:
 
     @property
     def voxel_volume_mm3(self) -> float:
-        """Volume of a voxel: the affine's determinant."""
-        return float(abs(np.linalg.det(self.affine[:3, :3])))
+        """Volume of a voxel: the affine's determinant, as a triple product."""
+        i, j, k = self.affine[:3, :3].T
+        return float(abs(np.dot(i, np.cross(j, k))))
 
     def world(self, index_kji: np.ndarray) -> np.ndarray:
         """World mm ``(..., 3)`` of (fractional) indices ``(..., 3)`` in ``k, j, i`` order."""

@@ -165,7 +165,9 @@ def _read_header(path: Path) -> Dataset | None:
         return Dataset() if claims_dicom else None
     except (PermissionError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
         return Dataset()
-    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
+    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get(
+        "SOPClassUID"
+    )
     return header
 
 

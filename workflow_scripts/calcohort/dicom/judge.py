@@ -43,7 +43,7 @@ class Limits:
     min_slices: int = 32
     min_coverage_mm: float = 60.0
     max_position_error_mm: float = 0.01
-    max_tilt_degrees: float = 0.1
+    max_tilt_degrees: float = 0.05
     max_archive_gb: float = 8.0
 
 

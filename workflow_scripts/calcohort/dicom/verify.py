@@ -14,6 +14,7 @@ from calcohort.volume import Volume, reorient
 
 SAME_HU = 0.01
 """Single precision of dcm2niix's scaling; whole HU compare exactly."""
+SAME_MM = 0.01
 AIR_OR_LUNG_HU = (-1100, -500)
 SOFT_TISSUE_HU = (-200, 300)
 MIN_AIR_SHARE = 0.001
@@ -36,9 +37,9 @@ def verified_hu(geometry: Geometry, converted: Volume) -> Volume:
     """Return the series in HU on the DICOM's own grid, proven equal to what dcm2niix made.
 
     dcm2niix takes the slice spacing from the first two slices, so that rounded positions add up
-    along the scan. The grid therefore comes from all positions (`judge_series`); dcm2niix must
-    agree with it to half a slice and half a pixel at every corner, which fixes axes, directions
-    and order, and with every voxel's value.
+    along the scan, and leaves out a tilt. The grid therefore comes from all positions
+    (`judge_series`). dcm2niix must agree with it at every corner to 0.01 mm, plus what the measured
+    rounding and tilt (zero for most scanners) explain, and with every voxel's value.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def verified_hu(geometry: Geometry, converted: Volume) -> Volume:
         np.empty((len(geometry.images), header.Rows, header.Columns), np.int16), geometry.affine
     )
     theirs = reorient(converted, geometry.affine)
-    _compare_grids(grid, theirs)
+    _compare_grids(geometry, grid, theirs)
     for index, image in enumerate(geometry.images):
         hu = decode_hu(image)
         worst = float(np.abs(hu - theirs.array[index]).max())
@@ -136,16 +137,18 @@ def as_int16(hu: np.ndarray) -> np.ndarray:
     return np.rint(hu).astype(np.int16)
 
 
-def _compare_grids(ours: Volume, theirs: Volume) -> None:
+def _compare_grids(geometry: Geometry, ours: Volume, theirs: Volume) -> None:
     if theirs.array.shape != ours.array.shape:
         raise Excluded(
             Reason.CONVERSION_MISMATCH,
             f"dcm2niix made {theirs.array.shape} voxels of {ours.array.shape}",
         )
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in ours.array.shape])).reshape(3, -1).T
-    off = np.abs(ours.grid.index(theirs.grid.world(corners)) - corners).max()
-    if off > 0.5:
+    gaps = len(geometry.images) - 1
+    drift_mm = gaps * geometry.spacing_mm[0] * np.tan(np.radians(geometry.tilt_degrees))
+    allowed_mm = SAME_MM + drift_mm + 2 * gaps * geometry.position_error_mm
+    if not ours.grid.same_as(theirs.grid, allowed_mm):
         raise Excluded(
             Reason.CONVERSION_MISMATCH,
-            f"dcm2niix places a corner {off:.2f} voxels from where the DICOM positions say",
+            f"dcm2niix places a corner more than {allowed_mm:.2f} mm from where the DICOM "
+            "positions say",
         )

@@ -132,7 +132,7 @@ def _root(rng, heart: Pose) -> Root:
 
 
 def _blood(rng, lumen_hu: float, contrast: bool) -> Blood:
-    textures = [Texture(int(s), cell_mm=c) for s, c in zip(rng.integers(1 << 31, size=3), (2.6, 3.0, 1.6), strict=True)]
+    textures = [Texture(int(s), smooth_mm=c) for s, c in zip(rng.integers(1 << 31, size=3), (3.5, 4.5, 2.4), strict=True)]
     spread = rng.uniform(0.012, 0.05)
     right = lumen_hu * (rng.uniform(0.25, 0.75) if rng.random() < 0.6 else rng.uniform(0.75, 1.35))
     bright = right * rng.uniform(1.0, 2.2)
@@ -160,7 +160,7 @@ def _blood(rng, lumen_hu: float, contrast: bool) -> Blood:
 def _calcium_elsewhere(rng, heart: Pose) -> list[Layer]:
     """Return calcium that must not count: coronaries, mitral annulus, descending aorta."""
     layers = []
-    texture = Texture(int(rng.integers(1 << 31)), cell_mm=0.45)
+    texture = Texture(int(rng.integers(1 << 31)), smooth_mm=0.68)
     places = (
         (0.6, [[-33, 18, 5], [-44, 32, -8]]),
         (0.4, [[28, 36, -8], [36, 34, -30]]),

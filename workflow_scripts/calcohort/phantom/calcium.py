@@ -67,7 +67,7 @@ def draw_deposits(
         No deposit is less dense than this.
     """
     on_leaflets = _points_on_leaflets(rng, root, leaflets)
-    texture = Texture(int(rng.integers(1 << 31)), cell_mm=0.45)
+    texture = Texture(int(rng.integers(1 << 31)), smooth_mm=0.68)
     deposits: list[Deposit] = []
     total = 0.0
     while volume_mm3 - total > 2:

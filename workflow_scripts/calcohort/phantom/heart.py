@@ -138,7 +138,7 @@ def _chambers(rng, pose: Pose, root: Root, blood: Blood) -> dict:
         return tube(path, np.array(radius) * pose.scale * rng.uniform(0.92, 1.1))
 
     long_axis = np.array([-0.68, 0.5, -0.53])
-    trabeculae = Texture(int(rng.integers(1 << 31)), cell_mm=1.6)
+    trabeculae = Texture(int(rng.integers(1 << 31)), smooth_mm=2.4)
     ventricle = blob([-40, 8, -38], [24, 26, 42], long_axis)
     lv = Rough(ventricle, trabeculae, 1.3)
     rv = Any(

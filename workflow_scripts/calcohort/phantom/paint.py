@@ -7,21 +7,23 @@ import numpy as np
 from calcohort.phantom.shapes import STEEPEST, Any, Shape
 from calcohort.volume import Grid
 
-BLOCK = 32
+BLOCK = (24, 32, 32)
+WHOLE = np.ones((1, 1, 1), dtype=np.float32)
 
 Fill = float | Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def coordinates(grid: Grid, block: tuple[slice, slice, slice]) -> tuple[np.ndarray, ...]:
     """World ``x, y, z`` of a block's voxels, float32, that broadcast to the block's shape."""
-    index = np.ogrid[block]
+    k, j, i = (np.arange(s.start, s.stop, dtype=float) for s in block)
+    index = i, j[:, None], k[:, None, None]
     world = []
-    for row in grid.affine[:3]:
-        value = np.full((1, 1, 1), row[3])
-        for factor, axis in zip(row[:3], index[::-1], strict=True):
+    for *factors, value in grid.affine[:3]:
+        for factor, axis in zip(factors, index, strict=True):
             if factor:
                 value = value + factor * axis
-        world.append(value.astype(np.float32))
+        value = np.asarray(value, dtype=np.float32)
+        world.append(value.reshape((1,) * (3 - value.ndim) + value.shape))
     return tuple(world)
 
 
@@ -48,13 +50,12 @@ def cover(shape: Shape, grid: Grid) -> Iterator[tuple[tuple[slice, slice, slice]
         distance = np.broadcast_to(shape.distance(*middle.T), len(starts))
     else:
         distance = np.zeros(len(starts))
-    one = np.ones((1, 1, 1), dtype=np.float32)
     for start, stop, at in zip(starts, stops, distance, strict=True):
         if at > reach:
             continue
         block = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
         if at < -reach:
-            yield block, one
+            yield block, WHOLE
             continue
         part = _near(shape, grid, start, stop, float(voxel))
         if part is None:
@@ -65,14 +66,15 @@ def cover(shape: Shape, grid: Grid) -> Iterator[tuple[tuple[slice, slice, slice]
 
 
 def _blocks(shape: Shape, grid: Grid, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    low, high = shape.bounds_mm + np.array([[-margin_mm], [margin_mm]])
-    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-    index = grid.index(corners)
-    first = np.clip(np.floor(index.min(axis=0)), 0, grid.shape).astype(int)
-    last = np.clip(np.ceil(index.max(axis=0)) + 1, 0, grid.shape).astype(int)
+    low, high = shape.bounds_mm
+    inverse = np.linalg.inv(grid.affine)[2::-1]
+    middle = inverse[:, :3] @ ((low + high) / 2) + inverse[:, 3]
+    half = np.abs(inverse[:, :3]) @ ((high - low) / 2 + margin_mm)
+    first = np.clip(np.floor(middle - half), 0, grid.shape).astype(int)
+    last = np.clip(np.ceil(middle + half) + 1, 0, grid.shape).astype(int)
     if (last <= first).any():
         return np.empty((0, 3), int), np.empty((0, 3), int)
-    axes = [np.arange(a, b, BLOCK) for a, b in zip(first, last, strict=True)]
+    axes = [np.arange(a, b, n) for a, b, n in zip(first, last, BLOCK, strict=True)]
     starts = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     return starts, np.minimum(starts + BLOCK, last)
 
@@ -92,9 +94,11 @@ def _near(shape: Shape, grid: Grid, start, stop, margin_mm: float) -> Shape | No
 def paint(image: np.ndarray, grid: Grid, shape: Shape, fill: Fill) -> None:
     """Paint a shape over `image` ``[k, j, i]``; `fill` is a value or a function of the world."""
     for block, share in cover(shape, grid):
-        old = image[block]
         value = fill(*coordinates(grid, block)) if callable(fill) else np.float32(fill)
-        old += share * (value - old)
+        if share is WHOLE:
+            image[block] = value
+        else:
+            image[block] += share * (value - image[block])
 
 
 def solid_volume_mm3(shape: Shape, step_mm: float) -> float:

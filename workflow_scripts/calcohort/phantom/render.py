@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from calcohort.phantom.anatomy import Anatomy
 from calcohort.phantom.calcium import cut_to_root, region
@@ -14,7 +13,7 @@ from calcohort.volume import Grid
 SHAPE = (256, 512, 512)
 TRUNCATE = 3.0
 PHYSICAL_STEP_MM = 0.1
-REFERENCE_VOXEL_MM3 = 0.488 * 0.488 * 0.625
+REFERENCE_SPACING_MM = (0.625, 0.488, 0.488)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +68,8 @@ def render(anatomy: Anatomy, grid: Grid, *, noise: bool = True) -> Phantom:
     -------
     Phantom
     """
-    sigma = anatomy.blur_mm / grid.spacing_mm
-    margin = np.ceil(TRUNCATE * sigma).astype(int) + 1
+    kernels = [_kernel(anatomy.blur_mm / spacing) for spacing in grid.spacing_mm]
+    margin = np.array([len(kernel) // 2 for kernel in kernels])
     wide = grid.window(tuple(-margin), tuple(np.array(grid.shape) + 2 * margin))
     image = np.full(wide.shape, -1000, dtype=np.float32)
     for layer in anatomy.layers:
@@ -82,10 +81,7 @@ def render(anatomy: Anatomy, grid: Grid, *, noise: bool = True) -> Phantom:
         paint(image, wide, part, deposit.hu)
     if noise:
         _add_noise(image, wide, anatomy)
-    for axis in range(3):
-        image = gaussian_filter1d(image, sigma[axis], axis=axis, truncate=TRUNCATE)
-    inner = tuple(slice(m, m + n) for m, n in zip(margin, grid.shape, strict=True))
-    hu = np.rint(np.clip(image[inner], -1024, 3071)).astype(np.int16)
+    hu = _blurred(image, kernels)
 
     root = shares(Lumen(anatomy.root, bound.low_mm, bound.high_mm), grid, 2) >= 0.5
     fraction = np.zeros(grid.shape, dtype=np.float32)
@@ -105,15 +101,43 @@ def physical_calcium_mm3(anatomy: Anatomy) -> float:
     return solid_volume_mm3(cut_to_root(anatomy.deposits, anatomy.root), PHYSICAL_STEP_MM)
 
 
+def _kernel(sigma: float) -> np.ndarray:
+    reach = max(int(np.ceil(TRUNCATE * sigma)), 1)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return (kernel / kernel.sum()).astype(np.float32)
+
+
+def _blurred(image: np.ndarray, kernels: list[np.ndarray]) -> np.ndarray:
+    """Convolve with one odd kernel per axis where they fit, plane by plane; int16.
+
+    In float32 and within the cache it takes a third of the time of `scipy.ndimage`.
+    """
+    over_k, over_j, over_i = kernels
+    count = len(image) - len(over_k) + 1
+    planes = []
+    for k in range(count):
+        plane = _slide(image[k : k + len(over_k)], over_k)[0]
+        plane = _slide(_slide(plane, over_j).T, over_i).T
+        planes.append(np.rint(np.clip(plane, -1024, 3071)).astype(np.int16))
+    return np.stack(planes)
+
+
+def _slide(array: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    reach, count = len(kernel) // 2, len(array) - len(kernel) + 1
+    total = kernel[reach] * array[reach : reach + count]
+    for step in range(1, reach + 1):
+        pair = array[reach - step : reach - step + count] + array[reach + step : reach + step + count]
+        pair *= kernel[reach + step]
+        total += pair
+    return total
+
+
 def _add_noise(image: np.ndarray, grid: Grid, anatomy: Anatomy) -> None:
     """Add white noise that has the scan's SD after the blur, for a voxel of the reference size."""
-    passed = 1.0
-    for spacing in (0.625, 0.488, 0.488):
-        impulse = np.zeros(33)
-        impulse[16] = 1
-        kernel = gaussian_filter1d(impulse, anatomy.blur_mm / spacing, truncate=TRUNCATE)
-        passed *= np.sqrt((kernel**2).sum())
-    white = anatomy.noise_hu / passed * np.sqrt(REFERENCE_VOXEL_MM3 / grid.voxel_volume_mm3)
+    kernels = [_kernel(anatomy.blur_mm / spacing) for spacing in REFERENCE_SPACING_MM]
+    passed = np.prod([np.sqrt((kernel**2).sum()) for kernel in kernels])
+    coarser = grid.voxel_volume_mm3 / np.prod(REFERENCE_SPACING_MM)
+    white = np.float32(anatomy.noise_hu / passed / np.sqrt(coarser))
     rng = np.random.default_rng([anatomy.seed, *grid.shape])
     for plane in image:
-        plane += np.float32(white) * rng.standard_normal(plane.shape, dtype=np.float32)
+        plane += white * rng.standard_normal(plane.shape, dtype=np.float32)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
 
-STEEPEST = 2.0
+STEEPEST = 1.6
+WAVES = 32
 EVERYWHERE = np.array([[-1e5] * 3, [1e5] * 3])
 
 
@@ -30,13 +30,51 @@ class Shape(Protocol):
 
 
 def local(origin, rows, x, y, z):
-    """Coordinates ``rows @ (p - origin)`` of points, as three arrays that broadcast."""
+    """Coordinates ``rows @ (p - origin)`` of points, as arrays that broadcast."""
     rows = np.asarray(rows)
-    shift = rows @ np.asarray(origin)
-    f = np.float32
-    return tuple(
-        f(r[0]) * x + f(r[1]) * y + (f(r[2]) * z - f(s)) for r, s in zip(rows, shift, strict=True)
-    )
+    results = []
+    for row, shift in zip(rows, rows @ np.asarray(origin), strict=True):
+        total = np.float32(-shift)
+        for factor, axis in zip(row[::-1], (z, y, x), strict=True):
+            if factor:
+                total = total + np.float32(factor) * axis
+        results.append(total)
+    return tuple(results)
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """A smooth random field over the world, mean 0 and SD 1, clipped to ±2.5.
+
+    A sum of `WAVES` plane waves whose wave vectors are those of white noise smoothed by a gaussian
+    of SD `smooth_mm`. Where the points form an axial grid the waves are multiplied as matrices.
+    """
+
+    seed: int
+    smooth_mm: float
+
+    @functools.cached_property
+    def _waves(self) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([self.seed, WAVES])
+        vectors = rng.normal(0, 1 / (np.sqrt(2) * self.smooth_mm), (WAVES, 3))
+        return vectors.astype(np.float32), rng.uniform(0, 2 * np.pi, WAVES).astype(np.float32)
+
+    def __call__(self, x, y, z) -> np.ndarray:
+        """Values at the points, float32, of their broadcast shape."""
+        vectors, phases = self._waves
+        if np.ndim(z) == 3 and z.size == z.shape[0] and x.shape[0] == y.shape[0] == 1:
+            plane = vectors[:, 0, None, None] * x[0] + vectors[:, 1, None, None] * y[0]
+            plane += phases[:, None, None]
+            depth = z[:, 0] * vectors[:, 2]
+            left = np.concatenate([np.cos(depth), -np.sin(depth)], axis=1)
+            right = np.concatenate([np.cos(plane), np.sin(plane)]).reshape(2 * WAVES, -1)
+            total = (left @ right).reshape(len(left), *plane.shape[1:])
+        else:
+            total = sum(
+                np.cos(v[0] * x + v[1] * y + (v[2] * z + p))
+                for v, p in zip(vectors, phases, strict=True)
+            )
+        return np.clip(total * np.float32(np.sqrt(2 / WAVES)), -2.5, 2.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,24 +146,38 @@ def tube(points_mm, radii_mm) -> list[Capsule]:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """An endless column along `axes[2]` whose section lies between ellipse and rounded square."""
+    """An endless column along z whose section lies between ellipse and rounded square.
+
+    `turn_rad` turns it about z; `waves` moves its wall in and out by `waves_mm`, alike at all z.
+    """
 
     centre_mm: np.ndarray
     half_widths_mm: np.ndarray
-    squareness: float = 0.5
-    axes: np.ndarray = field(default_factory=lambda: np.eye(3))
-    bounds_mm: np.ndarray = field(default_factory=lambda: EVERYWHERE)
+    squareness: float = 0.3
+    turn_rad: float = 0.0
+    waves: Texture | None = None
+    waves_mm: float = 0.0
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape, endless in z."""
+        half = np.array([1.5 * max(self.half_widths_mm) + 3 * self.waves_mm] * 2 + [1e5])
+        return np.array([self.centre_mm - half, self.centre_mm + half])
 
     def distance(self, x, y, z):
         """Signed distance in mm, of first order at the surface."""
+        cos, sin = np.cos(self.turn_rad), np.sin(self.turn_rad)
         half = np.asarray(self.half_widths_mm, dtype=float)
-        u, v, _ = local(self.centre_mm, self.axes, x, y, z)
-        u, v = u / np.float32(half[0]), v / np.float32(half[1])
+        rows = np.array([[cos, sin, 0], [-sin, cos, 0]]) / half[:, None]
+        u, v = local(self.centre_mm, rows, x, y, z)
         u2, v2 = u * u, v * v
         round_ = np.sqrt(u2 + v2)
         square = np.sqrt(np.sqrt(u2 * u2 + v2 * v2))
-        mix = np.float32(self.squareness)
-        return (round_ + mix * (square - round_) - 1) * np.float32(half.min())
+        edge = round_ + np.float32(self.squareness) * (square - round_)
+        distance = (edge - 1) * np.float32(half.min())
+        if self.waves:
+            distance += np.float32(self.waves_mm) * self.waves(x, y, np.float32(0))
+        return distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,33 +250,6 @@ class Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Texture:
-    """A smooth random field over the world, mean 0 and SD 1, clipped to ±2.5.
-
-    A periodic tile of 64³ cells of `cell_mm`, smoothed over `smooth_cells`, read by linear
-    interpolation: the same seed gives the same field on every grid.
-    """
-
-    seed: int
-    cell_mm: float
-    smooth_cells: float = 1.5
-
-    def __call__(self, x, y, z) -> np.ndarray:
-        """Values at the points, float32, of their broadcast shape."""
-        cell = np.float32(self.cell_mm)
-        points = np.array(np.broadcast_arrays(x / cell, y / cell, z / cell), dtype=np.float32)
-        tile = _tile(self.seed, self.smooth_cells)
-        return map_coordinates(tile, points, order=1, mode="grid-wrap", output=np.float32)
-
-
-@functools.lru_cache(maxsize=16)
-def _tile(seed: int, smooth_cells: float) -> np.ndarray:
-    noise = np.random.default_rng([seed, 64]).standard_normal((64, 64, 64), dtype=np.float32)
-    smooth = gaussian_filter(noise, smooth_cells, mode="wrap")
-    return np.clip(smooth / smooth.std(), -2.5, 2.5)
-
-
-@dataclass(frozen=True, eq=False)
 class Rough:
     """A shape whose surface is moved in and out by `amplitude_mm` times a texture."""
 
@@ -235,7 +260,7 @@ class Rough:
     @property
     def bounds_mm(self) -> np.ndarray:
         """Box ``(2, 3)`` in world mm that holds the shape."""
-        return self.shape.bounds_mm + np.array([[-1.0], [1.0]]) * 4 * self.amplitude_mm
+        return self.shape.bounds_mm + np.array([[-1.0], [1.0]]) * 3 * self.amplitude_mm
 
     def distance(self, x, y, z):
         """Signed distance in mm, right at the surface."""

@@ -11,7 +11,6 @@ from calcohort.phantom.shapes import (
     Column,
     Ellipsoid,
     Grown,
-    Rough,
     Shape,
     Slab,
     Texture,
@@ -25,7 +24,7 @@ def chest_layers(
     rng: np.random.Generator, pose: Pose, fat_hu: float, liver_hu: float, vessel_hu: float
 ) -> list[Layer]:
     """Return what lies behind the heart in painting order: wall, lungs, bones, belly."""
-    waves = Texture(int(rng.integers(1 << 31)), cell_mm=9.0)
+    waves = Texture(int(rng.integers(1 << 31)), smooth_mm=25)
     wall = _wall(rng, pose, waves)
     skin, cavity = wall[0], wall[-1]
     layers = [Layer(skin, SKIN_HU), Layer(Grown(skin, -2.0), fat_hu)]
@@ -33,7 +32,7 @@ def chest_layers(
     layers += _lung_vessels(rng, pose, cavity, vessel_hu)
     layers += _mediastinum(rng, pose, cavity, fat_hu)
     layers += _belly(rng, pose, cavity, fat_hu, liver_hu)
-    marrow = Texture(int(rng.integers(1 << 31)), cell_mm=0.8)
+    marrow = Texture(int(rng.integers(1 << 31)), smooth_mm=1.2)
     layers += _spine(rng, pose, marrow, fat_hu)
     layers += _ribs(rng, pose, marrow)
     return layers
@@ -45,9 +44,11 @@ def _wall(rng, pose: Pose, waves: Texture) -> tuple[Shape, Shape, Shape]:
     width, depth = rng.uniform(122, 136), rng.uniform(86, 97)
     centre = np.array([2.0, 72 - depth, 0])
 
+    turn_rad = rng.normal(0, 0.03)
+
     def column(by, squareness):
         half = pose.scale * (np.array([width, depth]) + by)
-        return Rough(Column(pose(centre), half, squareness, pose.turn), waves, 1.0)
+        return Column(pose(centre), half, squareness, turn_rad, waves, 1.5)
 
     return column(24 + fat, 0.6), column(21, 0.6), column(0, 0.45)
 
@@ -114,7 +115,7 @@ def _belly(rng, pose: Pose, cavity: Shape, fat_hu: float, liver_hu: float) -> li
         shape = Ellipsoid(pose(centre), scale * np.array(radii))
         return shape
 
-    texture = Texture(int(rng.integers(1 << 31)), cell_mm=3.0)
+    texture = Texture(int(rng.integers(1 << 31)), smooth_mm=4.5)
     liver = dome([52, -8, top - 92], [92, 84, 92])
     left = dome([-62, -8, top - 100], [72, 82, 88])
     layers = [Layer(Both((Grown(liver, 3.0), cavity)), MUSCLE_HU)]
@@ -172,7 +173,7 @@ def _ribs(rng, pose: Pose, marrow: Texture) -> list[Layer]:
     spongy = Mixed(rng.uniform(120, 240), 0.2, marrow)
     first, slope = rng.uniform(-150, -130), rng.uniform(55, 75)
     for side in (-1, 1):
-        turn = np.linspace(0.14, 0.86, 22) * np.pi
+        turn = np.linspace(0.14, 0.86, 13) * np.pi
         x = 6 + side * 134 * np.sin(turn) ** 0.75
         y = -16 - 92 * np.cos(turn)
         for level in range(11):

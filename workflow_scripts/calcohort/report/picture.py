@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
@@ -21,7 +21,7 @@ WINDOW_HU, LEVEL_HU = 1500, 500
 ROOT_COLOUR, CALCIUM_COLOUR = "#56B4E9", "#E69F00"
 ZOOM_MARGIN_MM = 10.0
 BARS_MM = (5, 10, 20, 50, 100)
-COLOURS = 256
+GREYS = 154
 STATUS_COLOURS = {"measured": "#1B5E3B", "excluded": "#8A3B00", "failed": "#7A1030"}
 SHADOW = (withStroke(linewidth=2, foreground="black"),)
 
@@ -46,14 +46,34 @@ def draw_qc(
 ) -> None:
     """Draw the QC picture of one scan as PNG, 1000 × 700 pixels; see `compose_qc`.
 
-    The PNG has a palette: a third of the size, and the same bytes each time.
+    The PNG has a palette (`_palette`): a third of the size of full colour.
     """
     canvas = FigureCanvasAgg(compose_qc(ct, root, calcium, record))
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    image = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    image = image.quantize(palette=_palette(), dither=Image.Dither.NONE)
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG", optimize=True, dpi=(DPI, DPI))
+
+
+def _palette() -> Image.Image:
+    """Palette of 256: `GREYS` steps for the scan, the rest for overlays blended with it."""
+    greys = np.repeat(np.linspace(0, 255, GREYS)[:, None], 3, axis=1)
+    blends = [
+        alpha * 255 * np.array(to_rgb(colour)) + (1 - alpha) * grey
+        for colour in (ROOT_COLOUR, CALCIUM_COLOUR)
+        for alpha in np.linspace(1 / 12, 1, 12)
+        for grey in (0, 85, 170, 255)
+    ]
+    words = [
+        alpha * 255 * np.array(to_rgb(colour)) + (1 - alpha) * 255
+        for colour in STATUS_COLOURS.values()
+        for alpha in (0.5, 1)
+    ]
+    colours = np.concatenate([greys, blends, words]).round().astype(np.uint8)
+    image = Image.new("P", (1, 1))
+    image.putpalette(colours.tobytes())
+    return image
 
 
 def compose_qc(

@@ -1,0 +1,33 @@
+"""Running the workflow as a user does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TABLES = ("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv")
+
+
+def start(config, *arguments):
+    """Start `snakemake --cores 2` on a study's config, in a process group of its own."""
+    command = [Path(sys.executable).parent / "snakemake", "--cores", 2, "--nolock"]
+    where = ["--snakefile", ROOT / "Snakefile", "--directory", ROOT, "--configfile", config]
+    return subprocess.Popen(
+        [*map(str, [*command, *where, *arguments])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(config, *arguments):
+    """Run to the end; return exit code and output."""
+    process = start(config, *arguments)
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+def tables_of(results):
+    """Bytes of the cohort's tables."""
+    return {name: (results / "cohort" / name).read_bytes() for name in TABLES}
