@@ -140,6 +140,6 @@ def test_the_axis_runs_through_the_centroids_of_the_cross_sections():
     root = np.zeros((6, 8, 8), bool)
     for k in range(1, 6):
         root[k, k : k + 2, 3] = True
-    origin, axis = root_axis(root, Grid(root.shape, np.diag([2.0, 1.0, 3.0, 1.0])))
-    assert origin.tolist() == [6.0, 3.5, 9.0]
+    origin, axis = root_axis(root, Grid(root.shape, np.diag([2.0, 4.0, 3.0, 1.0])))
+    assert origin.tolist() == [6.0, 14.0, 9.0]
     np.testing.assert_allclose(axis, [[3, 3.5, 3], [4, 4.5, 3], [5, 5.5, 3]])

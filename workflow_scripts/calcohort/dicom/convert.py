@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pydicom
-
 from calcohort.dicom.archive import unpack
 from calcohort.dicom.choose import (
     Choice,
@@ -19,7 +17,7 @@ from calcohort.dicom.choose import (
     phase_percent,
 )
 from calcohort.dicom.dcm2niix import run_dcm2niix
-from calcohort.dicom.find import Found, find_series, number, numbers, text
+from calcohort.dicom.find import Found, find_series, number, numbers, text, transfer_syntaxes
 from calcohort.dicom.judge import Geometry, Limits, judge_series
 from calcohort.dicom.nifti import SUFFIXES, read_ct
 from calcohort.dicom.pseudonymise import keyed_hash
@@ -165,7 +163,7 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "contrast_agent": text(header, "ContrastBolusAgent") or None,
         "image_type": text(header, "ImageType") or None,
         "orientation": numbers(header, "ImageOrientationPatient", 6).tolist(),
-        "transfer_syntax": _transfer_syntaxes(geometry),
+        "transfer_syntax": transfer_syntaxes(geometry.images),
         "lossy_compression": text(header, "LossyImageCompression") == "01",
         "rescale_slope": number(header, "RescaleSlope"),
         "rescale_intercept": number(header, "RescaleIntercept"),
@@ -184,8 +182,3 @@ def _phase(percent: float | None, trigger_ms: float | None) -> str | None:
     if percent is not None:
         return f"{percent:g} % of the R-R interval"
     return None if trigger_ms is None else f"{trigger_ms:g} ms after the R wave"
-
-
-def _transfer_syntaxes(geometry: Geometry) -> str:
-    uids = {image.header.file_meta.get("TransferSyntaxUID", "") for image in geometry.images}
-    return ", ".join(sorted(pydicom.uid.UID(uid).name for uid in uids))

@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from calcohort.dicom.find import Image
+from calcohort.dicom.find import Image, transfer_syntaxes
 from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason, UserError
 from calcohort.volume import Volume
@@ -52,7 +52,8 @@ def run_dcm2niix(images: tuple[Image, ...], workspace: Path) -> Volume:
         errors = [clean(line) for line in lines if "error" in line.lower()]
         said = f": {errors[0][:200]}" if errors else ""
         raise Excluded(
-            Reason.NOT_CONVERTIBLE, f"dcm2niix ended with status {done.returncode}{said}"
+            Reason.NOT_CONVERTIBLE,
+            f"dcm2niix ended with status {done.returncode} on {transfer_syntaxes(images)}{said}",
         )
     if [path.name for path in written] != ["ct.nii"]:
         names = ", ".join(path.name for path in written)

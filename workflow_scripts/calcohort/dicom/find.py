@@ -1,6 +1,6 @@
 """Find the series in a folder of DICOM: headers only, nothing is judged here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,6 +145,12 @@ def number(header: Dataset, keyword: str) -> float | None:
     """Return the single number of an element, or None."""
     values = numbers(header, keyword)
     return None if values is None else float(values[0])
+
+
+def transfer_syntaxes(images: Iterable[Image]) -> str:
+    """Names of the images' transfer syntaxes: how their pixels are encoded."""
+    uids = {image.header.file_meta.get("TransferSyntaxUID", "") for image in images}
+    return ", ".join(sorted(pydicom.uid.UID(uid).name for uid in uids))
 
 
 def _files(source: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from calcohort.dicom.find import Image, number
+from calcohort.dicom.find import Image, number, transfer_syntaxes
 from calcohort.dicom.judge import Geometry
 from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason
@@ -28,7 +28,6 @@ DECODING_ERRORS = (
     IndexError,
     EOFError,
     RuntimeError,
-    NotImplementedError,
     struct.error,
 )
 
@@ -89,10 +88,15 @@ def decode_hu(image: Image) -> np.ndarray:
     Raises
     ------
     Excluded
-        `unreadable`, naming the file by its label.
+        `unreadable`, naming the file by its label; `not_convertible` when no decoder knows its
+        compression.
     """
     try:
         stored = pydicom.dcmread(image.path).pixel_array
+    except NotImplementedError as error:
+        raise Excluded(
+            Reason.NOT_CONVERTIBLE, f"no decoder reads {transfer_syntaxes((image,))}"
+        ) from error
     except DECODING_ERRORS as error:
         raise Excluded(
             Reason.UNREADABLE,

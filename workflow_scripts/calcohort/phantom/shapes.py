@@ -62,6 +62,7 @@ class Texture:
     def __call__(self, x, y, z) -> np.ndarray:
         """Values at the points, float32, of their broadcast shape."""
         vectors, phases = self._waves
+        x, y, z = np.broadcast_arrays(x, y, z) if np.ndim(x) != 3 else (x, y, np.atleast_3d(z))
         if np.ndim(z) == 3 and z.size == z.shape[0] and x.shape[0] == y.shape[0] == 1:
             plane = vectors[:, 0, None, None] * x[0] + vectors[:, 1, None, None] * y[0]
             plane += phases[:, None, None]

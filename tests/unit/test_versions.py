@@ -1,0 +1,76 @@
+"""A stage whose numbers change gets a new version, so that its results are done again."""
+
+import numpy as np
+import pytest
+
+from calcohort import volume
+from calcohort.localise import find_box
+from calcohort.measure import MeasureSettings, measure_calcium
+from calcohort.normalise import lower_calcium, normalise
+from calcohort.segment import find_root
+from calcohort.versions import STAGE_VERSIONS
+
+AFFINE = np.diag([0.5, 0.5, 0.625, 1.0])
+SHAPE = (64, 80, 80)
+BOX = (slice(12, 52), slice(20, 60), slice(20, 60))
+
+
+def scan():
+    rng = np.random.default_rng(7)
+    hu = rng.normal(40, 25, SHAPE)
+    hu[BOX] = rng.normal(560, 25, (40, 40, 40))
+    hu[14:20, 24:34, 24:32] = 1150
+    return volume.Volume(hu.astype(np.int16), AFFINE)
+
+
+def found_probability(grid):
+    index = np.indices(grid.shape).transpose(1, 2, 3, 0)
+    distance = np.linalg.norm((index - np.array(grid.shape) / 2) * grid.spacing_mm, axis=-1)
+    return (1 / (1 + np.exp(distance - 11))).astype(np.float32)
+
+
+def measure():
+    root = np.zeros(SHAPE, bool)
+    root[BOX] = True
+    findings, _ = measure_calcium(scan(), root, settings=MeasureSettings())
+    return [findings["luminance_hu"], *(r["calcium_volume_mm3"] for r in findings["rules"])]
+
+
+def downscale():
+    small = volume.downscale(scan())
+    return [float(small.array.mean(dtype=float)), *small.affine[:3, 3]]
+
+
+def localise():
+    grid = volume.Grid(SHAPE, AFFINE)
+    box = find_box(found_probability(grid.downscaled((1, 2, 2))), grid)
+    return [*box["box_start_kji"], *box["box_stop_kji"]]
+
+
+def segment():
+    return [
+        float(normalise(scan().array).mean(dtype=float)),
+        float(lower_calcium(scan().array, BOX).mean(dtype=float)),
+    ]
+
+
+def root():
+    grid = volume.Grid(SHAPE, AFFINE)
+    mask = find_root(found_probability(grid), grid.spacing_mm, BOX, (slice(None),) * 3)
+    return [int(mask.sum())]
+
+
+GOLDEN = {
+    measure: (1, [559.658026, 620.9375, 75.0, 75.0, 5062.03125, 75.0, 75.0, 77.1875]),
+    downscale: (1, [121.516997, 0.25, 0.25, 0.0]),
+    localise: (1, [8, 10, 10, 57, 72, 72]),
+    segment: (1, [0.185749, 120.807312]),
+    root: (1, [35639]),
+}
+
+
+@pytest.mark.parametrize("stage", GOLDEN, ids=lambda stage: stage.__name__)
+def test_numbers_change_only_with_the_version(stage):
+    version, numbers = GOLDEN[stage]
+    assert STAGE_VERSIONS[stage.__name__] == version, "write the new version's numbers here"
+    assert stage() == pytest.approx(numbers, rel=1e-5), "raise the stage's version"
