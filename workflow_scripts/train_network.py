@@ -28,6 +28,10 @@ def _arguments() -> argparse.Namespace:
         "--stage", type=_stage, action="append", required=True, metavar="KxJxI:STEPS",
         help="field of view and steps; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--block", type=int, nargs=3, default=(2, 2, 2), metavar=("K", "J", "I"),
+        help="voxels that the network averages before it computes; 1 1 1 is the paper's",
+    )  # fmt: skip
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -49,8 +53,9 @@ def main() -> None:
     training = list(range(TRAINING_SEED, TRAINING_SEED + options.phantoms))
     validation = list(range(VALIDATION_SEED, VALIDATION_SEED + options.validation_phantoms))
     seeds = training + validation
+    block = tuple(options.block)
     for number, seed in enumerate(
-        make_store(options.store, options.network, seeds, options.workers), 1
+        make_store(options.store, options.network, block, seeds, options.workers), 1
     ):
         logging.info("training store: phantom %d, %d of %d", seed, number, len(seeds))
 

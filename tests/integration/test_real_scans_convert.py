@@ -67,7 +67,7 @@ def assert_axial_slices_lie_where_their_headers_say(folder, volume):
         ("chest_20_slices/dicom", Reason.MISSING_SLICES, ["1 missing", "20 slices"]),
         ("abdomen_20_slices", Reason.TOO_FEW_SLICES, ["20 slices"]),
         ("heart_contrast_crop/ct_cropped.nii.gz", Reason.TOO_COARSE_PIXELS, ["1.500 mm"]),
-        ("heart_contrast_crop", Reason.NO_FILES, ["no readable DICOM among 8 files"]),
+        ("heart_contrast_crop", Reason.NO_FILES, ["no DICOM among 8 files"]),
         ("transfer_syntaxes", Reason.MIXED_PATIENTS, ["several patients"]),
         ("transfer_syntaxes/CTImage.dcm", Reason.TOO_FEW_SLICES, ["one image"]),
         ("transfer_syntaxes/CT1_J2KR", Reason.NO_AXIAL_SERIES, ["1 derived"]),
@@ -161,6 +161,7 @@ def stack_of_copies(file, folder):
         x, y, z = header.ImagePositionPatient
         header.ImagePositionPatient = [x, y, z + 2 * k]
         header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        header.InstanceNumber, header.SOPInstanceUID = k + 1, f"{header.SOPInstanceUID}.{k}"
         header.save_as(folder / f"I{k}")
     return folder
 

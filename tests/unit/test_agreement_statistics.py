@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from calcohort.agreement.statistics import STATISTICS, agree, deming_slope, intraclass_correlation
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -201,6 +201,7 @@ values = st.lists(
 )
 
 
+@settings(max_examples=25, deadline=None)
 @given(pairs=values)
 def test_sides_swapped_change_only_signs(pairs):
     a, r = np.array(pairs, float).T

@@ -139,8 +139,12 @@ def test_nothing_to_choose_from(tmp_path, elements, reason):
     assert refusal(tmp_path).reason is reason
 
 
-def test_empty_folder(tmp_path):
+def test_empty_folder_and_damaged_files_only(tmp_path):
     assert refusal(tmp_path).reason is Reason.NO_FILES
+    (tmp_path / "notes.txt").write_text("no image")
+    assert refusal(tmp_path).reason is Reason.NO_FILES
+    (tmp_path / "I10").touch()
+    assert refusal(tmp_path).reason is Reason.UNREADABLE
 
 
 def test_candidates_hold_hashes_and_no_identifier(tmp_path):

@@ -5,7 +5,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,3 +253,67 @@ def test_a_loss_that_is_no_number_stops_the_training(store, tmp_path):
     np.save(store / "unet2" / "1_image.npy", np.full_like(image, np.nan))
     with pytest.raises(UserError, match="not a number"):
         run_training(PLAN, store, tmp_path / "run")
+
+
+@pytest.fixture
+def small_phantom(monkeypatch):
+    """A root of 6 × 10 × 14 voxels in a scan of 40³ whose every voxel tells its own place."""
+    from calcohort.networks import data
+    from calcohort.volume import Grid, Volume, crop
+
+    scan = Grid((40, 40, 40), np.eye(4))
+    root = np.zeros(scan.shape, bool)
+    root[20:26, 13:23, 12:26] = True
+    hu = np.where(root, 400, 100).astype(np.int16)
+
+    def render(anatomy, grid):
+        step = np.round(grid.spacing_mm).astype(int)
+        first = np.floor(scan.index(grid.affine[:3, 3])).astype(int)
+        shape = tuple(n * s for n, s in zip(grid.shape, step, strict=True))
+        cut = [
+            crop(Volume(a, scan.affine), first, shape, 0).array[:, :: step[1], :: step[2]]
+            for a in (hu, root)
+        ]
+        return SimpleNamespace(hu=cut[0], root=cut[1])
+
+    monkeypatch.setattr(data, "scan_grid", lambda anatomy: scan)
+    monkeypatch.setattr(data, "render", render)
+    monkeypatch.setattr(
+        data, "root_box", lambda anatomy: scan.world([[19.5, 12.5, 11.5], [25.5, 22.5, 25.5]])
+    )
+    monkeypatch.setattr(data, "draw_anatomy", lambda seed: SimpleNamespace(seed=seed))
+    monkeypatch.setattr(data, "CROP_SHAPE", (36, 36, 36))
+    return data
+
+
+def test_unet1_learns_the_filled_box_on_the_downscaled_scan(small_phantom):
+    image, box = small_phantom.scan_and_box(SimpleNamespace(seed=5))
+    assert image.shape == box.shape == (40, 20, 20)
+    # Every second row and column: rows 14…22 of 13…22 are coarse 7…11, columns 12…25 are 6…12.
+    assert box.sum() == 6 * 5 * 7 and box[20:26, 7:12, 6:13].all()
+
+
+def test_unet2_learns_the_root_in_a_crop_that_is_air_outside_the_scan(small_phantom):
+    image, root = small_phantom.crop_and_root(SimpleNamespace(seed=5))
+    assert image.shape == root.shape == (36, 36, 36)
+    assert root.sum() == 6 * 10 * 14
+    assert (image[root] == 1).all() and image.min() == 0
+    # 340 of 400 HU is the ceiling, -1024 the air: tissue of 100 HU is 1124 / 1364.
+    assert set(np.unique(image).round(4)) <= {0, np.float32(1124 / 1364).round(4), 1}
+
+
+def test_store_is_made_once_and_the_same_for_a_seed(small_phantom, tmp_path, monkeypatch):
+    monkeypatch.setattr(small_phantom, "ProcessPoolExecutor", ThreadPoolExecutor)
+    seeds = [1_000_000, 1_000_001]
+    assert list(make_store(tmp_path / "a", "unet2", seeds)) == seeds
+    assert list(make_store(tmp_path / "b", "unet2", seeds[1:])) == seeds[1:]
+    names = ["1000001_image.npy", "1000001_label.npy"]
+    for name in names:
+        assert (tmp_path / "a/unet2" / name).read_bytes() == (
+            tmp_path / "b/unet2" / name
+        ).read_bytes()
+    first = np.load(tmp_path / "a/unet2/1000000_image.npy")
+    assert first.dtype == np.float16
+    assert not np.array_equal(first, np.load(tmp_path / "a/unet2/1000001_image.npy"))
+    monkeypatch.setattr(small_phantom, "draw_anatomy", None)
+    assert list(make_store(tmp_path / "a", "unet2", seeds)) == seeds

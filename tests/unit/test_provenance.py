@@ -105,4 +105,4 @@ def test_methods_paragraph_names_parameters_formulas_and_versions():
 
 def test_methods_paragraph_without_networks_names_none():
     text = methods_paragraph(gathered(weights={}), COUNTS, {"measure": CONFIG["measure"]})
-    assert "given as a mask for every scan" in text and "U-Net" not in text
+    assert "of every measured scan was given as a mask" in text and "U-Net" not in text

@@ -147,7 +147,7 @@ def methods_paragraph(
 
 def _networks(provenance: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     if not provenance["weights"]:
-        return "The aortic root was given as a mask for every scan."
+        return "The aortic root of every measured scan was given as a mask."
     hashes = ", ".join(f"{n} {w['sha256'][:12]}" for n, w in provenance["weights"].items())
     factor, shape = settings["downscale"]["factor_kji"], settings["crop"]["shape_kji"]
     trained = " (default weights, trained on phantoms)" if provenance["default_weights"] else ""

@@ -59,15 +59,15 @@ def choose_series(found: Found, series_uid: str | None, min_slices: int, key: by
     Raises
     ------
     Excluded
-        `no_files`, `mixed_patients`, `series_not_found`, `not_ct`, `not_convertible`,
+        `no_files`, `unreadable`, `mixed_patients`, `series_not_found`, `not_ct`, `not_convertible`,
         `no_axial_series`.
     """
-    if not found.series:
+    if not found.series and found.broken:
         raise Excluded(
-            Reason.NO_FILES,
-            f"no readable DICOM among {found.ignored + len(found.broken)} files, "
-            f"{len(found.broken)} of them damaged",
+            Reason.UNREADABLE, f"all {len(found.broken)} DICOM files are damaged in their header"
         )
+    if not found.series:
+        raise Excluded(Reason.NO_FILES, f"no DICOM among {found.ignored} files")
     if series_uid:
         return _named(found, series_uid.strip(), key)
     if len({_patient(image) for series in found.series for image in series.images}) > 1:

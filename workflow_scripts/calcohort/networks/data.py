@@ -2,8 +2,8 @@
 
 A sample of U-Net1 is the scan at half the resolution along rows and columns, with the root's
 bounding box as label; a sample of U-Net2 is the crop after the luminance filter, with the root as
-label. Only what a sample needs is rendered. Samples are plain ``.npy`` files, so that patches of
-them can be read without the rest, and are the same bytes for the same seed.
+label; both on the blocks of voxels that the network computes on (`Network`), where they are
+rendered directly. Samples are plain ``.npy`` files, the same bytes for the same seed.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from calcohort.outcomes import UserError, atomic_path
 from calcohort.phantom.anatomy import Anatomy, draw_anatomy
 from calcohort.phantom.render import render, root_box, scan_grid
 from calcohort.segment import scan_in_crop
-from calcohort.volume import Grid, Volume, bounding_slices, crop
+from calcohort.volume import Grid, bounding_slices
 
 TRAINING_SEED, VALIDATION_SEED = 1_000_000, 2_000_000
 FIRST_FREE_SEED = 100_000
@@ -39,8 +39,23 @@ class Sample:
     label: np.ndarray
 
 
-def make_store(store: Path, network: str, seeds: list[int], workers: int = 2) -> Iterator[int]:
+def make_store(
+    store: Path, network: str, block_kji: tuple[int, int, int], seeds: list[int], workers: int = 2
+) -> Iterator[int]:
     """Make the samples of `seeds` that `store` does not hold yet; yield each seed when it is there.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the samples.
+    network : str
+        "unet1" or "unet2".
+    block_kji : tuple of int
+        Voxels of the network's input that it averages before it computes.
+    seeds : list of int
+        Of the phantoms.
+    workers : int
+        Processes.
 
     Raises
     ------
@@ -57,44 +72,53 @@ def make_store(store: Path, network: str, seeds: list[int], workers: int = 2) ->
     yield from (seed for seed in seeds if seed not in missing)
     if missing:
         with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(_keep_sample, repeat(store), repeat(network), missing)
+            yield from pool.map(_keep, repeat(store), repeat(network), repeat(block_kji), missing)
 
 
-def _keep_sample(store: Path, network: str, seed: int) -> int:
-    image, label = MAKE[network](draw_anatomy(seed))
+def _keep(store: Path, network: str, block_kji: tuple[int, int, int], seed: int) -> int:
+    make = {"unet1": scan_and_box, "unet2": crop_and_root}[network]
+    image, label = make(draw_anatomy(seed), block_kji)
     for kind, array in (("image", image.astype(np.float16)), ("label", label.astype(np.uint8))):
         with atomic_path(_path(store, seed, network, kind)) as temporary:
             np.save(temporary, array)
     return seed
 
 
-def scan_and_box(anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
+def scan_and_box(
+    anatomy: Anatomy, block_kji: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what U-Net1 sees of a phantom and the filled box of its root, both ``[k, j, i]``."""
-    phantom = render(anatomy, scan_grid(anatomy).downscaled(FACTOR_KJI))
-    box = np.zeros(phantom.root.shape, dtype=bool)
+    grid = scan_grid(anatomy).downscaled(FACTOR_KJI).downscaled(block_kji)
+    phantom = render(anatomy, grid)
+    box = np.zeros(grid.shape, dtype=bool)
     box[bounding_slices(phantom.root)] = True
     return normalise(phantom.hu), box
 
 
-def crop_and_root(anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
+def crop_and_root(
+    anatomy: Anatomy, block_kji: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what U-Net2 sees of a phantom and its root, both ``[k, j, i]``.
 
-    U-Net1's box is drawn by chance around the true one, so that U-Net2 learns to bear its errors.
+    The crop's centre and U-Net1's box are drawn by chance around the true ones, so that U-Net2
+    learns to bear U-Net1's errors. What lies outside the scan is air.
     """
     scan = scan_grid(anatomy)
     rng = np.random.default_rng(anatomy.seed)
     centre = scan.index(root_box(anatomy).mean(axis=0))
     jitter = rng.uniform(-JITTER_MM, JITTER_MM, 3) / scan.spacing_mm
     first = np.round(centre + jitter).astype(int) - np.array(CROP_SHAPE) // 2
-    inside = scan_in_crop(first, CROP_SHAPE, scan.shape)
-    covered = scan.window(
-        first + [part.start for part in inside], [part.stop - part.start for part in inside]
+    grid = scan.window(first, CROP_SHAPE).downscaled(block_kji)
+    phantom = render(anatomy, grid)
+
+    inside = tuple(
+        slice(-(-part.start // block), part.stop // block)
+        for part, block in zip(scan_in_crop(first, CROP_SHAPE, scan.shape), block_kji, strict=True)
     )
-    phantom = render(anatomy, covered)
-    start = [-part.start for part in inside]
-    hu = crop(Volume(phantom.hu, covered.affine), start, CROP_SHAPE, AIR_HU).array
-    root = crop(Volume(phantom.root, covered.affine), start, CROP_SHAPE, False).array
-    return normalise(lower_calcium(hu, _jittered(bounding_slices(root), scan, rng))), root
+    hu = np.full(grid.shape, AIR_HU, dtype=phantom.hu.dtype)
+    hu[inside] = phantom.hu[inside]
+    box = _jittered(bounding_slices(phantom.root), grid, rng)
+    return normalise(lower_calcium(hu, box)), phantom.root
 
 
 def _jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tuple[slice, ...]:
@@ -104,9 +128,6 @@ def _jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> t
         slice(max(part.start - a, 0), part.stop + b)
         for part, a, b in zip(box, low, high, strict=True)
     )
-
-
-MAKE = {"unet1": scan_and_box, "unet2": crop_and_root}
 
 
 def _path(store: Path, seed: int, network: str, kind: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy import ndimage
 
 from calcohort.networks.unet import build_unet
 from calcohort.outcomes import UserError
@@ -24,9 +25,18 @@ class Network:
         Its steps down.
     device : str
         "cpu" or "gpu". A GPU that is asked for and missing is a `UserError`, never a silent CPU.
+    block_kji : tuple of int
+        The network computes on means of blocks of that many voxels. ``(1, 1, 1)`` is the paper's;
+        ``(2, 2, 2)`` takes an eighth of the time and memory.
     """
 
-    def __init__(self, model: keras.Model, depth: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        depth: int,
+        device: str = "cpu",
+        block_kji: tuple[int, int, int] = (1, 1, 1),
+    ) -> None:
         if device not in ("cpu", "gpu"):
             raise UserError(f"device is {device!r}; it must be cpu or gpu")
         if device == "gpu" and not keras.distribution.list_devices("gpu"):
@@ -37,12 +47,8 @@ class Network:
         model.jit_compile = device == "gpu"
         self.model = model
         self.depth = depth
+        self.block_kji = tuple(block_kji)
         self.device = f"{device}:0"
-
-    def padded_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Return the shape the network computes on: each side up to a multiple of 2**depth."""
-        step = 2**self.depth
-        return tuple(-(-int(n) // step) * step for n in shape)
 
     def probability(self, array: np.ndarray) -> np.ndarray:
         """Return the foreground's probability.
@@ -50,24 +56,45 @@ class Network:
         Parameters
         ----------
         array : ndarray of float32, ``[k, j, i]``
-            Normalised intensities. Sides that 2**depth does not divide are padded at their end
-            with the edge's values, and the padding's probability is cut off again.
+            Normalised intensities. Sides that the block or, in blocks, 2**depth does not divide
+            are padded at their end with the edge's values; the padding is cut off again.
 
         Returns
         -------
         ndarray of float32, ``[k, j, i]``
-            Of `array`'s shape.
+            On `array`'s grid, between the blocks' centres by linear interpolation.
         """
-        missing = np.subtract(self.padded_shape(array.shape), array.shape)
-        padded = np.pad(array.astype(np.float32), [(0, int(n)) for n in missing], mode="edge")
+        blocks = block_means(array, self.block_kji)
+        padded = _pad(blocks, (2**self.depth,) * 3)
         with keras.device(self.device):
             softmax = self.model.predict_on_batch(padded[np.newaxis, ..., np.newaxis])
+        k, j, i = blocks.shape
+        found = softmax[0, :k, :j, :i, 1]
+        if max(self.block_kji) > 1:
+            found = ndimage.zoom(found, self.block_kji, order=1, mode="nearest", grid_mode=True)
         k, j, i = array.shape
-        return np.ascontiguousarray(softmax[0, :k, :j, :i, 1])
+        return np.ascontiguousarray(found[:k, :j, :i], dtype=np.float32)
+
+
+def block_means(array: np.ndarray, block_kji: tuple[int, int, int]) -> np.ndarray:
+    """Average blocks of voxels, float32; edge values fill a last block that is not full."""
+    whole = _pad(array.astype(np.float32, copy=False), block_kji)
+    sides = [side for n, b in zip(whole.shape, block_kji, strict=True) for side in (n // b, b)]
+    return whole.reshape(sides).mean(axis=(1, 3, 5))
+
+
+def _pad(array: np.ndarray, multiple_kji: tuple[int, int, int]) -> np.ndarray:
+    missing = [-n % multiple for n, multiple in zip(array.shape, multiple_kji, strict=True)]
+    return np.pad(array, [(0, n) for n in missing], mode="edge")
 
 
 def load_network(
-    weights: Path, sha256: str, filters: int, depth: int = 5, device: str = "cpu"
+    weights: Path,
+    sha256: str,
+    filters: int,
+    depth: int = 5,
+    block_kji: tuple[int, int, int] = (1, 1, 1),
+    device: str = "cpu",
 ) -> Network:
     """Load a U-Net after a check of its weights' hash.
 
@@ -94,7 +121,7 @@ def load_network(
             f"the weights {weights} do not fit a U-Net of {filters} filters and depth {depth}; "
             "correct filters and depth in the config"
         ) from error
-    return Network(model, depth, device)
+    return Network(model, depth, device, block_kji)
 
 
 def read_ahead(items: Iterable[Any], read: Callable[[Any], Any]) -> Iterator[tuple[Any, Future]]:

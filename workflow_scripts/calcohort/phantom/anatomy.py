@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from calcohort.phantom.calcium import Deposit, blob, draw_deposits, draw_volume_mm3
-from calcohort.phantom.heart import Blood, Layer, Mixed, Pose, frame, heart_layers
+from calcohort.phantom.heart import Layer, Mixed, Pose, Tissue, frame, heart_layers
 from calcohort.phantom.root import Leaflets, Root
 from calcohort.phantom.shapes import Rough, Texture
 from calcohort.phantom.thorax import chest_layers
@@ -80,12 +80,12 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
         coaptation=rng.uniform(0.42, 0.6),
         opening=rng.uniform(0.45, 0.8) if rng.random() < 0.3 else 0.0,
     )
-    blood = _blood(rng, lumen_hu, contrast)
-    heart_parts, ostia_mm = heart_layers(rng, heart, root, leaflets, blood)
+    tissue = _tissue(rng, lumen_hu, contrast)
+    heart_parts, ostia_mm = heart_layers(rng, heart, root, leaflets, tissue)
     chest = chest_layers(
         rng,
         body,
-        blood.fat_hu,
+        tissue.fat_hu,
         liver_hu=rng.uniform(60, 110),
         vessel_hu=0.75 * lumen_hu if contrast else BLOOD_HU,
     )
@@ -108,7 +108,9 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
 
 
 def _turn(rng, degrees: float) -> np.ndarray:
-    return Rotation.from_euler("xyz", rng.normal(0, degrees, 3).clip(-16, 16), degrees=True).as_matrix()
+    return Rotation.from_euler(
+        "xyz", rng.normal(0, degrees, 3).clip(-16, 16), degrees=True
+    ).as_matrix()
 
 
 def _root(rng, heart: Pose) -> Root:
@@ -131,27 +133,30 @@ def _root(rng, heart: Pose) -> Root:
     )
 
 
-def _blood(rng, lumen_hu: float, contrast: bool) -> Blood:
-    textures = [Texture(int(s), smooth_mm=c) for s, c in zip(rng.integers(1 << 31, size=3), (3.5, 4.5, 2.4), strict=True)]
+def _tissue(rng, lumen_hu: float, contrast: bool) -> Tissue:
+    textures = [
+        Texture(int(s), smooth_mm=c)
+        for s, c in zip(rng.integers(1 << 31, size=3), (3.5, 4.5, 2.4), strict=True)
+    ]
     spread = rng.uniform(0.012, 0.05)
     right = lumen_hu * (rng.uniform(0.25, 0.75) if rng.random() < 0.6 else rng.uniform(0.75, 1.35))
-    bright = right * rng.uniform(1.0, 2.2)
-    uneven = rng.uniform(0.05, 0.3)
+    bright = min(right * rng.uniform(1.0, 2.0), 1100)
+    uneven = rng.uniform(0.05, 0.4)
     fat = rng.uniform(-110, -75)
     myocardium = rng.uniform(85, 145)
     if not contrast:
         spread = uneven = 0.0
         right = bright = BLOOD_HU
         myocardium = BLOOD_HU + 5
-    blood, mixing, tissue = textures
-    return Blood(
+    blood, mixing, muscle = textures
+    return Tissue(
         left=Mixed(lumen_hu, spread, blood),
         right_atrium=Mixed((right + bright) / 2, uneven, mixing),
         right_ventricle=Mixed(right, 0.4 * uneven, mixing),
         svc=Mixed(min(bright * 1.3, 2200) if contrast else BLOOD_HU, 0.8 * uneven, mixing),
         ivc=Mixed(0.35 * right + 70 if contrast else BLOOD_HU, 0.5 * uneven, mixing),
         pulmonary=Mixed(right * 0.95 if contrast else BLOOD_HU, 0.2 * uneven, mixing),
-        myocardium=Mixed(myocardium, 0.05, tissue),
+        myocardium=Mixed(myocardium, 0.05, muscle),
         wall_hu=70.0 if contrast else 40.0,
         fat_hu=fat,
     )
@@ -173,6 +178,8 @@ def _calcium_elsewhere(rng, heart: Pose) -> list[Layer]:
         for point in points:
             if rng.random() < 0.7:
                 size = rng.uniform(0.7, 1.8)
-                shape = blob(rng, heart(np.array(point) + rng.normal(0, 2, 3)), _turn(rng, 90), size)
+                shape = blob(
+                    rng, heart(np.array(point) + rng.normal(0, 2, 3)), _turn(rng, 90), size
+                )
                 layers.append(Layer(Rough(shape, texture, 0.13 * size), rng.uniform(800, 1500)))
     return layers

@@ -4,16 +4,17 @@ The template is in mm, RAS+, with the centre of the aortic annulus at the origin
 is the template with jittered points, scaled and turned (`Pose`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from calcohort.phantom.paint import Fill
 from calcohort.phantom.root import Leaflets, Lumen, Root
 from calcohort.phantom.shapes import (
     Any,
     Both,
+    Capsule,
     Ellipsoid,
     Grown,
     Rough,
@@ -34,7 +35,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """Blood whose contrast agent is unevenly mixed: ``mean * (1 + spread * texture)``."""
+    """Tissue or unevenly mixed blood: ``mean * (1 + spread * texture)``."""
 
     mean_hu: float
     spread: float
@@ -48,7 +49,7 @@ class Mixed:
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """From template to world: ``p @ (scale * turn) + origin``."""
+    """From template to world: ``scale * p @ turn + origin``."""
 
     origin_mm: np.ndarray
     turn: np.ndarray
@@ -60,8 +61,8 @@ class Pose:
 
 
 @dataclass(frozen=True, eq=False)
-class Blood:
-    """HU of the tissues of one scan; fills for the blood of left heart, right heart and veins."""
+class Tissue:
+    """What the parts of one patient's heart are filled with."""
 
     left: Fill
     right_atrium: Fill
@@ -74,6 +75,22 @@ class Blood:
     fat_hu: float
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A cavity: its wall is `shell` grown by `wall_mm`, the fat around it `shell` by `fat_mm`."""
+
+    cavity: list[Shape]
+    fill: Fill
+    wall_mm: float
+    wall: Fill
+    fat_mm: float
+    shell: list[Shape] | None = None
+
+    def outer(self, by_mm: float, fill: Fill) -> list[Layer]:
+        """Return the layers of the shell grown by `by_mm`."""
+        return [Layer(Grown(shape, by_mm), fill) for shape in self.shell or self.cavity]
+
+
 def frame(axis, hint=(1.0, 0.0, 0.0)) -> np.ndarray:
     """Return a right-handed rotation whose last row is `axis` and whose first leans to `hint`."""
     last = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
@@ -84,16 +101,33 @@ def frame(axis, hint=(1.0, 0.0, 0.0)) -> np.ndarray:
 
 def smooth_path(points, count: int) -> np.ndarray:
     """Return `count` points on a smooth curve through `points`."""
-    from scipy.interpolate import CubicSpline
-
     points = np.asarray(points, dtype=float)
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     at = np.concatenate([[0], np.cumsum(steps)])
     return CubicSpline(at, points)(np.linspace(0, at[-1], count))
 
 
+class Sculptor:
+    """Makes shapes from template sizes, each with a little chance in place and size."""
+
+    def __init__(self, rng: np.random.Generator, pose: Pose) -> None:
+        self.rng, self.pose = rng, pose
+
+    def ball(self, centre, radii, axis=(0, 0, 1), hint=(1, 0, 0)) -> Ellipsoid:
+        """Return an ellipsoid whose last radius lies along `axis`, the first towards `hint`."""
+        centre = self.pose(np.array(centre) + self.rng.normal(0, 1.5, 3))
+        radii = self.pose.scale * np.array(radii) * self.rng.uniform(0.93, 1.08, 3)
+        return Ellipsoid(centre, radii, frame(axis, hint) @ self.pose.turn)
+
+    def vessel(self, points, radii, count: int = 12) -> list[Capsule]:
+        """Return a tube through `points`; `radii` are its first and last, or both in one."""
+        points = np.array(points) + self.rng.normal(0, 1.2, (len(points), 3))
+        first, last = np.broadcast_to(radii, 2) * self.pose.scale * self.rng.uniform(0.92, 1.1)
+        return tube(smooth_path(self.pose(points), count), np.linspace(first, last, count))
+
+
 def heart_layers(
-    rng: np.random.Generator, pose: Pose, root: Root, leaflets: Leaflets, blood: Blood
+    rng: np.random.Generator, pose: Pose, root: Root, leaflets: Leaflets, tissue: Tissue
 ) -> tuple[list[Layer], np.ndarray]:
     """Return the layers of the heart in painting order, and the coronaries' ostia.
 
@@ -103,156 +137,166 @@ def heart_layers(
     ostia_mm : ndarray, (2, 3)
         Left and right ostium, world mm.
     """
-    parts = _chambers(rng, pose, root, blood)
-    ostia, coronaries = _coronaries(rng, pose, root)
-    surround = [shape for _, shapes, _ in parts.values() for shape in shapes]
-    layers = [Layer(Grown(shape, 5.5 * pose.scale), blood.fat_hu) for shape in surround]
-    sac = Ellipsoid(pose([-12, 10, -30]), pose.scale * np.array([58, 52, 62]), np.eye(3))
-    layers.insert(0, Layer(sac, blood.fat_hu))
-    for wall_mm, shapes, fill in parts.values():
-        wall = blood.wall_hu if wall_mm < 5 else blood.myocardium
-        layers += [Layer(Grown(shape, wall_mm), wall) for shape in shapes]
-        layers += [Layer(shape, fill) for shape in shapes]
-    layers += _mitral(rng, pose, blood)
-    layers += [Layer(Lumen(root, -14, root.height_mm + 10, by_mm=1.4), blood.wall_hu)]
-    layers += [Layer(shape, blood.left) for shape in _outflow(pose, root)]
-    layers += [Layer(Lumen(root, -15, root.height_mm + 11), blood.left)]
-    layers += [Layer(leaflets, blood.wall_hu + 40)]
-    layers += [Layer(Grown(shape, 1.0), blood.wall_hu - 40) for shape in coronaries]
-    layers += [Layer(shape, blood.left) for shape in coronaries]
-    return layers, ostia
+    make = Sculptor(rng, pose)
+    groups = [
+        _right_inflow(make, tissue),
+        _right_outflow(make, tissue),
+        _left_heart(make, tissue),
+        _aorta(make, root, tissue),
+    ]
+    ostia, coronaries = _coronaries(make, root, tissue)
+    fat = [make.ball([-10, 13, -24], [54, 48, 50]), make.ball([-2, 34, 0], [40, 34, 52])]
+    layers = [Layer(shape, tissue.fat_hu) for shape in fat]
+    for part in [part for group in groups for part in group] + coronaries:
+        if part.fat_mm:
+            layers += part.outer(part.fat_mm * pose.scale, tissue.fat_hu)
+    for group in groups:
+        layers += [layer for part in group for layer in part.outer(part.wall_mm, part.wall)]
+        layers += [Layer(shape, part.fill) for part in group for shape in part.cavity]
+    layers += _mitral(rng, pose, tissue)
+    layers += [Layer(_septum(pose, root), tissue.myocardium)]
+    layers += [Layer(Lumen(root, -14, root.height_mm + 10, by_mm=1.4), tissue.wall_hu)]
+    layers += [Layer(shape, tissue.left) for shape in _outflow(pose, root)]
+    layers += [Layer(Lumen(root, -15, root.height_mm + 11), tissue.left)]
+    layers += [Layer(leaflets, tissue.wall_hu + 40)]
+    for part in coronaries:
+        layers += part.outer(part.wall_mm, part.wall)
+    return [*layers, *(Layer(s, p.fill) for p in coronaries for s in p.cavity)], ostia
 
 
-def _chambers(rng, pose: Pose, root: Root, blood: Blood) -> dict:
-    """Wall thickness in mm, shapes and fill of each cavity, in painting order."""
+def _right_inflow(make: Sculptor, tissue: Tissue) -> list[Part]:
+    ivc = make.vessel([[36, -14, -42], [36, -28, -70], [34, -34, -130]], 11.5)
+    svc = make.vessel([[35, -8, 10], [36, -12, 45], [33, -10, 110]], [10.5, 8.5])
+    atrium = [make.ball([38, -4, -22], [22, 27, 32]), make.ball([29, 19, 4], [12, 15, 17])]
+    atrium += make.vessel([[34, 6, -32], [16, 22, -40]], 15, 4)
+    return [
+        Part(ivc, tissue.ivc, 1.0, tissue.wall_hu, 0),
+        Part(svc, tissue.svc, 1.0, tissue.wall_hu, 1.5),
+        Part(atrium, tissue.right_atrium, 1.6, tissue.wall_hu, 4),
+    ]
 
-    def at(*point, jitter=2.0):
-        return pose(np.array(point) + rng.normal(0, jitter, 3))
 
-    def blob(centre, radii, axis=(0, 0, 1), hint=(1, 0, 0)):
-        radii = pose.scale * np.array(radii) * rng.uniform(0.92, 1.1, 3)
-        return Ellipsoid(at(*centre), radii, frame(axis, hint) @ pose.turn)
-
-    def vessel(points, radius, count=14):
-        path = smooth_path([at(*p, jitter=1.5) for p in points], count)
-        return tube(path, np.array(radius) * pose.scale * rng.uniform(0.92, 1.1))
-
-    long_axis = np.array([-0.68, 0.5, -0.53])
-    trabeculae = Texture(int(rng.integers(1 << 31)), smooth_mm=2.4)
-    ventricle = blob([-40, 8, -38], [24, 26, 42], long_axis)
-    lv = Rough(ventricle, trabeculae, 1.3)
-    rv = Any(
+def _right_outflow(make: Sculptor, tissue: Tissue) -> list[Part]:
+    trabeculae = Texture(int(make.rng.integers(1 << 31)), smooth_mm=1.5)
+    ventricle = Any(
         (
-            blob([-8, 36, -42], [36, 22, 30], [0.2, -0.3, 1], [1, -0.75, 0.3]),
-            blob([-32, 42, -52], [38, 16, 20], [0, 0, 1], [1, -0.45, 0.35]),
+            make.ball([2, 30, -42], [36, 25, 31], [0.2, -0.3, 1], [1, -0.75, 0.3]),
+            make.ball([-30, 40, -54], [40, 18, 21], [0, 0, 1], [1, -0.45, 0.35]),
         )
     )
-    arch = _ascending(pose, root, rng)
-    return {
-        "ivc": (1.0, vessel([[38, -14, -42], [36, -30, -70], [34, -36, -130]], 11), blood.ivc),
-        "svc": (1.0, vessel([[36, -8, 14], [37, -12, 45], [34, -10, 110]], 9.5), blood.svc),
-        "ra": (
-            1.5,
-            [
-                blob([44, -6, -24], [23, 27, 33]),
-                blob([34, 22, 2], [12, 15, 18]),
-                *vessel([[34, 6, -34], [18, 22, -40]], 15, 4),
-            ],
-            blood.right_atrium,
+    outflow = make.vessel([[-6, 39, -28], [-9, 32, -6], [-16, 25, 14]], [15, 13], 6)
+    trunk = make.vessel([[-16, 25, 14], [-25, 12, 34], [-22, -10, 48]], [13.5, 12.5], 8)
+    right = make.vessel([[-20, -10, 46], [2, -25, 46], [34, -29, 43], [62, -34, 34]], [11, 7])
+    left = make.vessel([[-24, -8, 48], [-38, -32, 50], [-52, -50, 40], [-60, -62, 18]], [10.5, 6.5])
+    return [
+        Part(
+            [Rough(ventricle, trabeculae, 1.3)],
+            tissue.right_ventricle,
+            2.8,
+            tissue.myocardium,
+            6,
+            [ventricle],
         ),
-        "rv": (2.8, [Rough(rv, trabeculae, 1.6)], blood.right_ventricle),
-        "rvot": (
-            2.2,
-            vessel([[-8, 42, -26], [-14, 36, -4], [-20, 28, 14]], 13.5, 6),
-            blood.right_ventricle,
-        ),
-        "lv": (9.5 * pose.scale * rng.uniform(0.85, 1.25), [lv], blood.left),
-        "la": (
-            1.2,
-            [
-                blob([-4, -40, 0], [32, 19, 25]),
-                blob([-40, 0, 8], [9, 16, 9], [0, 0, 1], [1, 0.4, 0]),
-                *vessel([[24, -44, 6], [40, -42, 12], [78, -38, 30]], [9, 8] + [6] * 6, 8),
-                *vessel([[24, -46, -6], [44, -54, -12], [78, -70, -34]], [9, 8] + [6] * 6, 8),
-                *vessel([[-28, -44, 10], [-44, -50, 16], [-78, -46, 38]], [9, 8] + [6] * 6, 8),
-                *vessel([[-28, -48, -4], [-44, -60, -12], [-76, -80, -34]], [9, 8] + [6] * 6, 8),
-            ],
-            blood.left,
-        ),
-        "pa": (
-            1.2,
-            vessel([[-20, 28, 14], [-27, 14, 34], [-22, -8, 48]], 13.5, 8)
-            + vessel([[-20, -8, 46], [0, -24, 46], [34, -28, 44], [80, -36, 36]], 10.5, 12)
-            + vessel([[-24, -8, 48], [-38, -34, 50], [-60, -54, 42], [-78, -70, 16]], 10, 12),
-            blood.pulmonary,
-        ),
-        "aorta": (1.5, arch, blood.left),
-        "descending": (
-            1.5,
-            vessel([[-12, -52, 82], [-24, -66, 60], [-26, -70, 0], [-18, -74, -130]], 11.5, 16),
-            blood.left,
-        ),
-    }
+        Part(outflow, tissue.right_ventricle, 2.2, tissue.myocardium, 5),
+        Part(trunk + right[:8] + left[:8], tissue.pulmonary, 1.2, tissue.wall_hu, 3),
+        Part(right[8:] + left[8:], tissue.pulmonary, 0.8, tissue.wall_hu, 0),
+    ]
 
 
-def _ascending(pose: Pose, root: Root, rng) -> list[Shape]:
+def _left_heart(make: Sculptor, tissue: Tissue) -> list[Part]:
+    long_axis = np.array([-0.68, 0.5, -0.53])
+    trabeculae = Texture(int(make.rng.integers(1 << 31)), smooth_mm=2.0)
+    ventricle = make.ball([-38, 8, -37], [24, 26, 42], long_axis)
+    atrium = [make.ball([-3, -37, 0], [33, 21, 26]), make.ball([-38, -2, 8], [9, 17, 10])]
+    veins = []
+    for x, z in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        root_end = [-3 + x * 26, -45, 3 + 9 * z]
+        middle = [-3 + x * 42, -50 + 4 * z, 3 + 14 * z]
+        end = [-3 + x * 66, -58 + 12 * z, 3 + 30 * z]
+        veins += make.vessel([root_end, middle, end], [8.5, 4.0], 7)
+    thickness = 9.5 * make.pose.scale * make.rng.uniform(0.85, 1.25)
+    return [
+        Part(
+            [Rough(ventricle, trabeculae, 1.2)],
+            tissue.left,
+            thickness,
+            tissue.myocardium,
+            thickness + 4,
+            [ventricle],
+        ),
+        Part(atrium, tissue.left, 1.3, tissue.wall_hu, 3),
+        Part(veins, tissue.left, 0.8, tissue.wall_hu, 0),
+    ]
+
+
+def _aorta(make: Sculptor, root: Root, tissue: Tissue) -> list[Part]:
     start = root.world(0.0, 0.0, root.height_mm + 8)
     lift = root.world(0.0, 0.0, root.height_mm + 22)
-    path = [start, lift, pose([16, 8, 68]), pose([8, -12, 92]), pose([-12, -52, 82])]
+    path = [start, lift, *make.pose([[16, 8, 68], [8, -12, 92], [-12, -50, 82]])]
     radii = np.interp(np.linspace(0, 1, 20), [0, 0.3, 1], [1, 1, 0.82]) * root.tubular_radius_mm
-    return tube(smooth_path(path, 20), radii)
+    down = make.vessel([[-12, -50, 82], [-24, -64, 60], [-26, -68, 0], [-18, -72, -130]], 11.5, 16)
+    arch = tube(smooth_path(path, 20), radii)
+    return [Part(arch + down, tissue.left, 1.5, tissue.wall_hu, 3)]
 
 
-def _outflow(pose: Pose, root: Root) -> list[Shape]:
-    """Return the outflow tract from 12 mm below the annulus into the left ventricle."""
-    start = root.world(0.0, 0.0, -11.0)
-    path = smooth_path([start, root.world(0.0, 0.0, -18.0) * 0.6 + 0.4 * pose([-16, -4, -18]),
-                        pose([-26, 0, -26])], 5)
-    return tube(path, np.array([1.02, 1.05, 1.12, 1.25, 1.4]) * root.lvot_radius_mm)
+def _outflow(pose: Pose, root: Root) -> list[Capsule]:
+    """Return the outflow tract from 11 mm below the annulus into the left ventricle."""
+    below = root.world(0.0, 0.0, np.array([-11.0, -18.0]))
+    path = [below[0], 0.6 * below[1] + 0.4 * pose([-16, -4, -18]), pose([-26, 0, -26])]
+    return tube(smooth_path(path, 5), np.array([0.99, 1.03, 1.12, 1.25, 1.4]) * root.lvot_radius_mm)
 
 
-def _mitral(rng, pose: Pose, blood: Blood) -> list[Layer]:
+def _septum(pose: Pose, root: Root) -> Both:
+    """Return the muscle that borders the outflow tract but for the side of the mitral valve."""
+    to_front_left = np.array([-0.45, 0.85, 0.0]) @ pose.turn
+    front = Slab(root.origin_mm, to_front_left, -5.0, 60.0)
+    return Both((Lumen(root, -22, -1.2, by_mm=5.5 * pose.scale), front))
+
+
+def _mitral(rng, pose: Pose, tissue: Tissue) -> list[Layer]:
     """Return the mitral orifice and two leaflets that hang into the left ventricle."""
     ring = pose([-24, -26, -14])
     axis = np.array([-0.55, 0.62, -0.56]) @ pose.turn
     axis /= np.linalg.norm(axis)
     opening = tube([ring - 10 * axis, ring + 12 * axis], 13.5 * pose.scale)
-    layers = [Layer(shape, blood.left) for shape in opening]
-    tip = rng.uniform(13, 19)
+    layers = [Layer(shape, tissue.left) for shape in opening]
+    length = rng.uniform(13, 19)
     rows = frame(axis, [0.3, 0.2, 1.0])
     for side in (-1, 1):
-        plane_normal = rows[0] * np.cos(0.5) + side * axis * np.sin(0.5)
-        sheet = Slab(ring + axis * tip, plane_normal, -0.7, 0.7)
-        bound = Ellipsoid(
-            ring + axis * tip * 0.5 - side * rows[0] * 5.5, np.array([8, 13, tip * 0.55]), rows
-        )
-        layers.append(Layer(Both((sheet, bound)), blood.wall_hu + 30))
+        normal = rows[0] * np.cos(0.5) + side * axis * np.sin(0.5)
+        sheet = Slab(ring + axis * length, normal, -0.7, 0.7)
+        middle = ring + axis * length * 0.5 - side * rows[0] * 5.5
+        bound = Ellipsoid(middle, np.array([8, 13, length * 0.55]), rows)
+        layers.append(Layer(Both((sheet, bound)), tissue.wall_hu + 30))
     return layers
 
 
-def _coronaries(rng, pose: Pose, root: Root) -> tuple[np.ndarray, list[Shape]]:
-    def leave(sinus, shift):
-        phi = root.sinus_phi(sinus) + shift
-        w = root.height_mm * rng.uniform(0.6, 0.78)
+RIGHT = [[18, 34, 4], [32, 36, -14], [36, 34, -34], [30, 20, -58], [10, 0, -70]]
+LEFT_MAIN = [-27, 14, 8]
+DESCENDING = [[-40, 28, -2], [-54, 48, -22], [-72, 54, -56]]
+CIRCUMFLEX = [[-46, 2, -6], [-64, -14, -22], [-66, -18, -44]]
+
+
+def _coronaries(make: Sculptor, root: Root, tissue: Tissue) -> tuple[np.ndarray, list[Part]]:
+    """Return the two ostia and the proximal coronaries with their fat."""
+
+    def leave(sinus: int, turn_rad: float) -> np.ndarray:
+        phi = root.sinus_phi(sinus) + turn_rad
+        w = root.height_mm * make.rng.uniform(0.6, 0.78)
         r = float(root.radius(np.float32(phi), np.float32(w)))
-        return [root.world(r + step, phi, w + 0.15 * step) for step in (-1.0, 3.0, 8.0)]
+        steps = np.array([-1.0, 3.0, 8.0])
+        return root.world(r + steps, phi, w + 0.15 * steps)
 
-    def course(points, count):
-        return [pose(np.array(p) + rng.normal(0, 1.5, 3)) for p in points], count
-
-    right = leave(0, rng.normal(0, 0.15))
-    left = leave(1, rng.normal(-0.1, 0.15))
-    size = pose.scale * rng.uniform(0.9, 1.2)
-    shapes: list[Shape] = []
-    for start, points, radii in (
-        (right, [[18, 34, 4], [32, 36, -14], [36, 34, -34], [30, 20, -58], [10, 0, -70]], (2.0, 1.2)),
-        (left, [[-27, 14, 8]], (2.3, 2.1)),
-        ([left[-1], pose([-27, 14, 8])], [[-40, 28, -2], [-54, 48, -22], [-72, 54, -56]], (1.9, 0.9)),
-        ([left[-1], pose([-27, 14, 8])], [[-46, 2, -6], [-64, -14, -22], [-66, -18, -44]], (1.7, 0.9)),
+    right = leave(0, make.rng.normal(0, 0.15))
+    left = leave(1, make.rng.normal(-0.1, 0.15))
+    size = make.pose.scale * make.rng.uniform(0.9, 1.2)
+    fork = make.pose(LEFT_MAIN)
+    vessels: list[Shape] = []
+    for near, far, radii in (
+        (right, RIGHT, (2.0, 1.2)),
+        ([*left, fork], DESCENDING, (2.3, 0.9)),
+        ([left[-1], fork], CIRCUMFLEX, (1.8, 0.9)),
     ):
-        path, _ = course(points, 0)
-        line = smooth_path([*start, *path], 26)
-        shapes += tube(line, np.linspace(*radii, 26) * size)
-    return np.array([left[0], right[0]]), shapes
-
-
+        far = make.pose(np.array(far) + make.rng.normal(0, 1.5, (len(far), 3)))
+        vessels += tube(smooth_path([*near, *far], 24), np.linspace(*radii, 24) * size)
+    return np.array([left[0], right[0]]), [Part(vessels, tissue.left, 0.8, 40.0, 4)]

@@ -126,7 +126,9 @@ def _slide(array: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     reach, count = len(kernel) // 2, len(array) - len(kernel) + 1
     total = kernel[reach] * array[reach : reach + count]
     for step in range(1, reach + 1):
-        pair = array[reach - step : reach - step + count] + array[reach + step : reach + step + count]
+        pair = (
+            array[reach - step : reach - step + count] + array[reach + step : reach + step + count]
+        )
         pair *= kernel[reach + step]
         total += pair
     return total

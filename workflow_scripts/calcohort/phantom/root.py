@@ -132,7 +132,9 @@ class Lumen:
         """Signed distance in mm, of first order at the wall, exact at the two planes."""
         r, phi, w = self.root.polar(x, y, z)
         wall = (r - self.root.radius(phi, w) - np.float32(self.by_mm)) * np.float32(0.9)
-        return np.maximum(wall, np.maximum(np.float32(self.low_mm) - w, w - np.float32(self.high_mm)))
+        return np.maximum(
+            wall, np.maximum(np.float32(self.low_mm) - w, w - np.float32(self.high_mm))
+        )
 
 
 @dataclass(frozen=True, eq=False)

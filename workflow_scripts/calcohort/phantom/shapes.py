@@ -234,6 +234,23 @@ class Both:
 
 
 @dataclass(frozen=True, eq=False)
+class Without:
+    """What lies in one shape and not in another."""
+
+    shape: Shape
+    hole: Shape
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """Box ``(2, 3)`` in world mm that holds the shape."""
+        return self.shape.bounds_mm
+
+    def distance(self, x, y, z):
+        """Signed distance in mm, right at the surface."""
+        return np.maximum(self.shape.distance(x, y, z), -self.hole.distance(x, y, z))
+
+
+@dataclass(frozen=True, eq=False)
 class Any:
     """What lies in at least one of several shapes."""
 

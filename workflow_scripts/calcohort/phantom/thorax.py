@@ -3,6 +3,8 @@
 Points are of the heart's template (see `heart`), mapped to the world by a pose of the body.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from calcohort.phantom.heart import Layer, Mixed, Pose, smooth_path
@@ -14,10 +16,25 @@ from calcohort.phantom.shapes import (
     Shape,
     Slab,
     Texture,
+    Without,
     tube,
 )
 
 SKIN_HU, MUSCLE_HU, LUNG_HU, AIR_HU = 0.0, 55.0, -860.0, -1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Streaked:
+    """Muscle with streaks of fat where a texture is low."""
+
+    muscle_hu: float
+    fat_hu: float
+    texture: Texture
+
+    def __call__(self, x, y, z) -> np.ndarray:
+        """HU at world coordinates."""
+        share = np.clip(np.float32(3) * self.texture(x, y, z) + np.float32(3.4), 0, 1)
+        return np.float32(self.fat_hu) + np.float32(self.muscle_hu - self.fat_hu) * share
 
 
 def chest_layers(
@@ -28,7 +45,8 @@ def chest_layers(
     wall = _wall(rng, pose, waves)
     skin, cavity = wall[0], wall[-1]
     layers = [Layer(skin, SKIN_HU), Layer(Grown(skin, -2.0), fat_hu)]
-    layers += [Layer(wall[1], MUSCLE_HU), Layer(Grown(cavity, 3.0), fat_hu), Layer(cavity, LUNG_HU)]
+    streaks = Streaked(MUSCLE_HU, fat_hu, Texture(int(rng.integers(1 << 31)), smooth_mm=3.0))
+    layers += [Layer(Without(wall[1], cavity), streaks), Layer(cavity, LUNG_HU)]
     layers += _lung_vessels(rng, pose, cavity, vessel_hu)
     layers += _mediastinum(rng, pose, cavity, fat_hu)
     layers += _belly(rng, pose, cavity, fat_hu, liver_hu)
@@ -58,24 +76,24 @@ def _lung_vessels(rng, pose: Pose, cavity: Shape, hu: float) -> list[Layer]:
     layers: list[Layer] = []
     open_ends = []
     for side in (-1, 1):
-        hilum = np.array([side * 40 + 2, -38, 22])
-        for _ in range(26):
-            way = rng.normal(0, 1, 3) * [0.6, 1.0, 1.1] + [side * 0.9, 0, -0.15]
-            start = hilum + rng.normal(0, 1, 3) * [5, 9, 12]
+        hilum = np.array([side * 40 + 2, -40, 14])
+        for _ in range(34):
+            way = rng.normal(0, 1, 3) * [0.5, 1.0, 1.3] + [side * 0.8, -0.1, -0.5]
+            start = hilum + rng.normal(0, 1, 3) * [5, 9, 18]
             open_ends.append((start, way / np.linalg.norm(way), rng.uniform(2.6, 4.6)))
     while open_ends:
         start, way, radius = open_ends.pop()
-        length = rng.uniform(5, 9) + 2.6 * radius
+        length = rng.uniform(8, 15) + 2.4 * radius
         bend = way + rng.normal(0, 0.22, 3)
         stop = start + length * bend / np.linalg.norm(bend)
-        thin = radius * rng.uniform(0.8, 0.93)
+        thin = radius * rng.uniform(0.82, 0.95)
         world = pose(np.array([start, stop]))
         if cavity.distance(*world[1].astype(np.float32)[:, None])[0] > -2:
             continue
         layers += [Layer(part, hu) for part in tube(world, pose.scale * np.array([radius, thin]))]
         if thin < 0.5:
             continue
-        for _ in range(1 + (rng.random() < 0.62)):
+        for _ in range(1 + (rng.random() < 0.55)):
             turn = bend / np.linalg.norm(bend) + rng.normal(0, 0.42, 3)
             shrink = rng.uniform(0.72, 0.95)
             open_ends.append((stop, turn / np.linalg.norm(turn), thin * shrink))
@@ -88,12 +106,17 @@ def _mediastinum(rng, pose: Pose, cavity: Shape, fat_hu: float) -> list[Layer]:
     def column(centre, half, squareness=0.2):
         return Both((Column(pose(centre), pose.scale * np.array(half), squareness), cavity))
 
+    def ball(centre, radii):
+        return Both((Ellipsoid(pose(centre), pose.scale * np.array(radii)), cavity))
+
     layers = [
-        Layer(Both((Ellipsoid(pose([0, -8, 80]), pose.scale * np.array([40, 62, 68])), cavity)), fat_hu),
-        Layer(column([0, 52, 0], [9, 30]), fat_hu),
-        Layer(column([-6, -72, 0], [36, 24]), fat_hu),
+        Layer(ball([2, -14, 80], [38, 58, 78]), fat_hu),
+        Layer(ball([-2, 52, 10], [15, 30, 84]), fat_hu),
+        Layer(column([-6, -66, 0], [27, 18]), fat_hu),
     ]
-    gullet = smooth_path(pose(np.array([[0, -66, 110], [-2, -66, 40], [0, -66, -20], [-16, -58, -130]])), 12)
+    gullet = smooth_path(
+        pose(np.array([[0, -66, 110], [-2, -66, 40], [0, -66, -20], [-16, -58, -130]])), 12
+    )
     layers += [Layer(part, 45.0) for part in tube(gullet, 8 * pose.scale)]
     layers += [Layer(part, -150.0) for part in tube(gullet + [1.5, 1, 0], 1.8 * pose.scale)]
     airways = [[[4, -48, 130], [4, -46, 66]]]
@@ -108,31 +131,31 @@ def _mediastinum(rng, pose: Pose, cavity: Shape, fat_hu: float) -> list[Layer]:
 
 def _belly(rng, pose: Pose, cavity: Shape, fat_hu: float, liver_hu: float) -> list[Layer]:
     """Return the liver's dome, spleen, and stomach with gas under the diaphragm."""
-    top = rng.uniform(-74, -56)
+    top = rng.uniform(-66, -48)
     scale = pose.scale
 
     def dome(centre, radii):
-        shape = Ellipsoid(pose(centre), scale * np.array(radii))
-        return shape
+        return Ellipsoid(pose(centre), scale * np.array(radii))
 
     texture = Texture(int(rng.integers(1 << 31)), smooth_mm=4.5)
-    liver = dome([52, -8, top - 92], [92, 84, 92])
-    left = dome([-62, -8, top - 100], [72, 82, 88])
-    layers = [Layer(Both((Grown(liver, 3.0), cavity)), MUSCLE_HU)]
-    layers += [Layer(Both((left, cavity)), MUSCLE_HU)]
-    layers += [Layer(Both((Grown(left, -3.0), Grown(cavity, -3.0))), fat_hu)]
-    layers += [Layer(Both((dome([-50, 22, top - 58], [42, 36, 36]), Grown(cavity, -4.0))), 40.0)]
-    layers += [Layer(Both((dome([-48, 34, top - 50], [30, 18, 22]), Grown(cavity, -8.0))), AIR_HU)]
-    spleen = dome([-92, -56, top - 66], [30, 34, 44])
-    layers += [Layer(Both((spleen, Grown(cavity, -3.0))), Mixed(liver_hu + 40, 0.06, texture))]
+    liver = dome([40, 2, top - 82], [112, 92, 84])
+    left = dome([-62, -4, top - 88], [84, 88, 84])
+    inner = Grown(cavity, -2.5)
+    layers = [Layer(Both((left, cavity)), MUSCLE_HU)]
+    layers += [Layer(Both((Grown(left, -3.0), inner)), fat_hu)]
+    stomach, gas = dome([-50, 26, top - 50], [46, 38, 38]), dome([-46, 40, top - 44], [30, 16, 22])
+    layers += [Layer(Both((stomach, inner)), 40.0), Layer(Both((gas, Grown(cavity, -8.0))), AIR_HU)]
+    spleen = dome([-92, -50, top - 56], [30, 34, 44])
+    layers += [Layer(Both((spleen, inner)), Mixed(liver_hu + 40, 0.06, texture))]
+    layers += [Layer(Both((Grown(liver, 3.0), cavity)), MUSCLE_HU)]
     return [*layers, Layer(Both((liver, cavity)), Mixed(liver_hu, 0.02, texture))]
 
 
 def _spine(rng, pose: Pose, marrow: Texture, fat_hu: float) -> list[Layer]:
     """Return vertebrae with shell and marrow, discs, canal, arches and processes; back muscles."""
     scale, spongy = pose.scale, Mixed(rng.uniform(140, 260), 0.28, marrow)
-    centre = np.array([6, -98, 0])
-    layers = [Layer(Column(pose(centre + [0, -6, 0]), scale * np.array([34, 30]), 0.3), fat_hu)]
+    centre = np.array([6, -90, 0])
+    layers = [Layer(Column(pose(centre + [0, -6, 0]), scale * np.array([25, 24]), 0.3), fat_hu)]
     for side in (-1, 1):
         muscle = Column(pose(centre + [side * 27, -40, 0]), scale * np.array([25, 17]), 0.3)
         layers.append(Layer(muscle, MUSCLE_HU))
@@ -183,7 +206,9 @@ def _ribs(rng, pose: Pose, marrow: Texture) -> list[Layer]:
             layers += [Layer(Grown(p, -1.5), spongy) for p in parts]
             end = np.array([x[-1], y[-1], z[-1]])
             if end[2] > -75:
-                cartilage = smooth_path([end, [side * 34, 79, end[2] + 4], [side * 14, 80, end[2] + 14]], 6)
+                cartilage = smooth_path(
+                    [end, [side * 34, 79, end[2] + 4], [side * 14, 80, end[2] + 14]], 6
+                )
                 layers += [Layer(p, 110.0) for p in tube(pose(cartilage), 5.5 * pose.scale)]
     bone = Both(
         (
