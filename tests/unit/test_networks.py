@@ -6,21 +6,23 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import calcohort.networks
+import keras
 import numpy as np
 import pytest
-
-import calcohort.networks  # noqa: F401  before keras: sets oneDNN and the backend
-import keras
+from calcohort.networks import data
 from calcohort.networks.augment import draw_patch, vary_luminance
 from calcohort.networks.data import make_store
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
-from calcohort.networks.predict import Network, load_network, read_ahead
+from calcohort.networks.predict import Network, block_means, load_network, read_ahead
 from calcohort.networks.train import Plan, train
 from calcohort.networks.unet import InstanceNormalisation, build_unet, level_filters
 from calcohort.outcomes import UserError
+from calcohort.volume import Grid
 
 LIBRARY = Path(calcohort.networks.__file__).parents[2]
 
@@ -47,7 +49,7 @@ def test_papers_width_has_the_parents_parameters():
     # 2 per channel of each norm, 8 weights a pair and a bias for each transposed convolution):
     widths = [8, 16, 32, 64, 80, 80]
     count = 27 * (1 * 8 + 8 * 8) + 4 * 8
-    for above, here in zip(widths, widths[1:], strict=False):
+    for above, here in pairwise(widths):
         count += 27 * (above * here + here * here) + 4 * here
         count += 8 * here * above + above + 27 * (2 * above * above + above * above) + 4 * above
     count += 27 * 8 * 2 + 2
@@ -94,12 +96,41 @@ def test_loss_of_an_empty_truth_is_finite_and_dice_undefined():
 
 def test_probability_keeps_any_shape(weights):
     network = load_network(weights, digest(weights), filters=2, depth=3)
-    assert network.padded_shape((13, 16, 17)) == (16, 16, 24)
     array = small_volume((13, 16, 17))
     found = network.probability(array)
     assert found.shape == (13, 16, 17) and found.dtype == np.float32
     padded = np.pad(array, [(0, 3), (0, 0), (0, 7)], mode="edge")
     assert np.array_equal(found, network.probability(padded)[:13, :16, :17])
+
+
+class Echo:
+    """A model that gives back its input as the foreground's probability."""
+
+    jit_compile = False
+
+    def predict_on_batch(self, x):
+        self.shape = x.shape[1:4]
+        return np.concatenate([1 - x, x], axis=-1)
+
+
+def test_blocks_are_averaged_and_their_centres_stay():
+    model = Echo()
+    network = Network(model, depth=2, block_kji=(1, 2, 4))
+    k, j, i = np.meshgrid(np.arange(5), np.arange(9), np.arange(13), indexing="ij")
+    plane = (0.02 * k + 0.03 * j + 0.01 * i).astype(np.float32)
+    found = network.probability(plane)
+    # 5 × 9 × 13 voxels are 5 × 5 × 4 blocks, padded to multiples of 4.
+    assert model.shape == (8, 8, 4)
+    assert found.shape == plane.shape and found.dtype == np.float32
+    # Means and linear interpolation keep a plane, but for half a block at the edges.
+    assert found[:, 1:7, 2:10] == pytest.approx(plane[:, 1:7, 2:10], abs=1e-6)
+    assert found[:, 0, 2] == pytest.approx(0.02 * k[:, 0, 2] + 0.015 + 0.02, abs=1e-6)
+
+
+def test_block_means_by_hand():
+    array = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
+    # Rows 0 and 1: (0+1+4+5)/4, (2+3+6+7)/4; row 2 stands twice: (8+9)/2, (10+11)/2.
+    assert block_means(array, (1, 2, 2)).tolist() == [[[2.5, 4.5], [8.5, 10.5]]]
 
 
 @pytest.mark.parametrize("change", ["missing", "hash", "width", "depth"])
@@ -166,7 +197,7 @@ def test_read_ahead_reads_the_next_item_while_this_one_is_worked_on():
 
 def test_reserved_seeds_are_refused(tmp_path):
     with pytest.raises(UserError, match="seed 99999 is reserved"):
-        list(make_store(tmp_path, "unet2", [1_000_000, 99_999]))
+        list(make_store(tmp_path, "unet2", (2, 2, 2), [1_000_000, 99_999]))
 
 
 def test_patches_stay_inside_and_near_the_label():
@@ -257,56 +288,49 @@ def test_a_loss_that_is_no_number_stops_the_training(store, tmp_path):
 
 @pytest.fixture
 def small_phantom(monkeypatch):
-    """A root of 6 × 10 × 14 voxels in a scan of 40³ whose every voxel tells its own place."""
-    from calcohort.networks import data
-    from calcohort.volume import Grid, Volume, crop
-
+    """A root of 6 × 10 × 14 mm in a scan of 40 mm a side, rendered at the voxels' centres."""
     scan = Grid((40, 40, 40), np.eye(4))
-    root = np.zeros(scan.shape, bool)
-    root[20:26, 13:23, 12:26] = True
-    hu = np.where(root, 400, 100).astype(np.int16)
 
     def render(anatomy, grid):
-        step = np.round(grid.spacing_mm).astype(int)
-        first = np.floor(scan.index(grid.affine[:3, 3])).astype(int)
-        shape = tuple(n * s for n, s in zip(grid.shape, step, strict=True))
-        cut = [
-            crop(Volume(a, scan.affine), first, shape, 0).array[:, :: step[1], :: step[2]]
-            for a in (hu, root)
-        ]
-        return SimpleNamespace(hu=cut[0], root=cut[1])
+        k, j, i = np.moveaxis(grid.world(np.moveaxis(np.indices(grid.shape), 0, -1)), -1, 0)[::-1]
+        root = (abs(k - 22.5) < 3) & (abs(j - 17.5) < 5) & (abs(i - 18.5) < 7)
+        return SimpleNamespace(hu=np.where(root, 400, 100).astype(np.int16), root=root)
 
+    corners = [[11.5, 12.5, 19.5], [25.5, 22.5, 25.5]]
     monkeypatch.setattr(data, "scan_grid", lambda anatomy: scan)
     monkeypatch.setattr(data, "render", render)
-    monkeypatch.setattr(
-        data, "root_box", lambda anatomy: scan.world([[19.5, 12.5, 11.5], [25.5, 22.5, 25.5]])
-    )
+    monkeypatch.setattr(data, "root_box", lambda anatomy: np.array(corners))
     monkeypatch.setattr(data, "draw_anatomy", lambda seed: SimpleNamespace(seed=seed))
     monkeypatch.setattr(data, "CROP_SHAPE", (36, 36, 36))
     return data
 
 
 def test_unet1_learns_the_filled_box_on_the_downscaled_scan(small_phantom):
-    image, box = small_phantom.scan_and_box(SimpleNamespace(seed=5))
+    image, box = small_phantom.scan_and_box(SimpleNamespace(seed=5), (1, 1, 1))
     assert image.shape == box.shape == (40, 20, 20)
-    # Every second row and column: rows 14…22 of 13…22 are coarse 7…11, columns 12…25 are 6…12.
-    assert box.sum() == 6 * 5 * 7 and box[20:26, 7:12, 6:13].all()
+    # Centres of every two rows lie at 0.5, 2.5 …: of rows 13 to 22 at 12.5 … 22.5, strictly inside
+    # 14.5, 16.5, 18.5, 20.5, and 12.5, 22.5 are on the edge; of columns 12 to 25 12.5 … 24.5.
+    assert box.sum() == 6 * 4 * 7 and box[20:26, 7:11, 6:13].all()
+    image, box = small_phantom.scan_and_box(SimpleNamespace(seed=5), (2, 2, 2))
+    assert image.shape == (20, 10, 10) and box.any(axis=(1, 2)).sum() == 3
 
 
 def test_unet2_learns_the_root_in_a_crop_that_is_air_outside_the_scan(small_phantom):
-    image, root = small_phantom.crop_and_root(SimpleNamespace(seed=5))
+    image, root = small_phantom.crop_and_root(SimpleNamespace(seed=5), (1, 1, 1))
     assert image.shape == root.shape == (36, 36, 36)
     assert root.sum() == 6 * 10 * 14
     assert (image[root] == 1).all() and image.min() == 0
     # 340 of 400 HU is the ceiling, -1024 the air: tissue of 100 HU is 1124 / 1364.
-    assert set(np.unique(image).round(4)) <= {0, np.float32(1124 / 1364).round(4), 1}
+    assert np.unique(image) == pytest.approx([0, 1124 / 1364, 1], abs=1e-6)
+    slices = (image > 0).sum(axis=0).max(), (image > 0).sum(axis=1).max()
+    assert max(slices) <= 36 and min(slices) < 36
 
 
 def test_store_is_made_once_and_the_same_for_a_seed(small_phantom, tmp_path, monkeypatch):
     monkeypatch.setattr(small_phantom, "ProcessPoolExecutor", ThreadPoolExecutor)
     seeds = [1_000_000, 1_000_001]
-    assert list(make_store(tmp_path / "a", "unet2", seeds)) == seeds
-    assert list(make_store(tmp_path / "b", "unet2", seeds[1:])) == seeds[1:]
+    assert list(make_store(tmp_path / "a", "unet2", (2, 2, 2), seeds)) == seeds
+    assert list(make_store(tmp_path / "b", "unet2", (2, 2, 2), seeds[1:])) == seeds[1:]
     names = ["1000001_image.npy", "1000001_label.npy"]
     for name in names:
         assert (tmp_path / "a/unet2" / name).read_bytes() == (
@@ -316,4 +340,4 @@ def test_store_is_made_once_and_the_same_for_a_seed(small_phantom, tmp_path, mon
     assert first.dtype == np.float16
     assert not np.array_equal(first, np.load(tmp_path / "a/unet2/1000001_image.npy"))
     monkeypatch.setattr(small_phantom, "draw_anatomy", None)
-    assert list(make_store(tmp_path / "a", "unet2", seeds)) == seeds
+    assert list(make_store(tmp_path / "a", "unet2", (2, 2, 2), seeds)) == seeds

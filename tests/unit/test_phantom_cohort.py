@@ -162,6 +162,13 @@ def test_another_seed_replaces_a_finished_phantom(tmp_path):
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
 
 
+def test_phantoms_of_other_code_are_made_again(tmp_path, monkeypatch):
+    make(tmp_path, measurable=2)
+    monkeypatch.setattr(cohort, "_code_sha256", lambda: "other")
+    _, lines = make(tmp_path, measurable=2)
+    assert len(lines) == 2 and lines[0].startswith("phantom 1 of 2")
+
+
 def test_a_phantom_that_fails_leaves_no_sheet_and_no_record(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")

@@ -1,10 +1,11 @@
 """A cohort of phantoms on disk: DICOM series, the truth, and the sheet the workflow reads.
 
 Each finished phantom has ``truth/{scan_id}.json``, written last. A run that was killed goes on
-with the phantoms that have none.
+with the phantoms that have none, or one of other code or another plan.
 """
 
 import csv
+import hashlib
 import io
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from calcohort import volume
@@ -147,7 +148,7 @@ def make_phantom(
             path = f"truth/{plan.scan_id}_{name}.nii.gz"
             volume.write(folder / path, Volume(mask, grid.affine))
             row[f"reference_{name}_mask"] = path
-    write_record(_record_path(folder, plan), {"plan": asdict(plan), "row": row})
+    write_record(_record_path(folder, plan), _made_by(plan) | {"row": row})
     return time.monotonic() - start
 
 
@@ -178,8 +179,21 @@ def _record_path(folder: Path, plan: Plan) -> Path:
 
 def _is_finished(folder: Path, plan: Plan) -> bool:
     path = _record_path(folder, plan)
-    there = path.is_file() and (folder / "dicom" / plan.scan_id).is_dir()
-    return there and read_record(path)["plan"] == asdict(plan)
+    if not (path.is_file() and (folder / "dicom" / plan.scan_id).is_dir()):
+        return False
+    record = read_record(path)
+    return all(record.get(key) == value for key, value in _made_by(plan).items())
+
+
+def _made_by(plan: Plan) -> dict:
+    return {"plan": asdict(plan), "code_sha256": _code_sha256()}
+
+
+@cache
+def _code_sha256() -> str:
+    """Hash of the phantoms' code: phantoms of other code are made again."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _write_dicom(folder: Path, plan: Plan, scan: Volume) -> None:

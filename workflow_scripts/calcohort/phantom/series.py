@@ -145,8 +145,8 @@ def _as_scanners_store(pixels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarr
 
 
 def _decimals(values) -> list[DSfloat]:
-    """Round to the 16 characters of a DICOM decimal string."""
-    return [DSfloat(float(value), auto_format=True) for value in values]
+    """Round to the 16 characters of a DICOM decimal string; a zero has no sign."""
+    return [DSfloat(float(value) + 0.0, auto_format=True) for value in values]
 
 
 def _header(acquisition: Acquisition, patient_id: str, sources: list[str]) -> Dataset:
