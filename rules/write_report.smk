@@ -16,6 +16,11 @@ rule write_report:
     params:
         settings=SETTINGS,
         scan_ids=list(SHEET),
+        networks=(
+            {stage: SETTINGS[stage]["network"] for stage in ("localise", "segment")}
+            if BATCHES
+            else {}
+        ),
         version=STAGE_VERSIONS["report"],
     message:
         "Write the report"

@@ -1,4 +1,4 @@
-"""Gather all scans' records. In: records of every scan. Out: scans.csv, calcium.csv, segmentation.csv."""
+"""Gather the cohort's tables. In: records of every scan. Out: scans, calcium, segmentation.csv."""
 
 from calcohort.logs import job_log
 from calcohort.outcomes import read_record

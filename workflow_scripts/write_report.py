@@ -17,13 +17,11 @@ if __name__ == "__main__":
             name: read_table(source[name])
             for name in ("scans", "calcium", "segmentation", "agreement")
         }
-        networks = {name: settings[name]["network"] for name in ("localise", "segment")}
         weights = {
             name: {"path": network["weights"], "sha256": network["sha256"]}
-            for name, network in networks.items()
+            for name, network in params.networks.items()
         }
-        used = (tables["calcium"]["root_source"] == "network").any()
-        provenance = collect(settings, weights if used else {}, STAGE_VERSIONS, settings["device"])
+        provenance = collect(settings, weights, STAGE_VERSIONS, settings["device"])
         write_record(output.provenance, provenance)
         write_report(
             Path(output.page),

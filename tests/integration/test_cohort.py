@@ -1,4 +1,4 @@
-"""A cohort from files to tables, as a user runs it: every scan accounted for, every number known."""
+"""A cohort from files to tables, as a user runs it: every scan and every number known."""
 
 import os
 import signal

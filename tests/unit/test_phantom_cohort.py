@@ -186,7 +186,7 @@ def start_slow_cohort(folder, jobs):
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
-def wait_for(is_true, seconds=30):
+def wait_for(is_true, seconds=120):
     end = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < end, "waited in vain"
@@ -215,7 +215,7 @@ def test_workers_end_with_their_killed_parent(tmp_path):
     assert len(workers) >= 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
 
 

@@ -1,4 +1,4 @@
-"""What a study is made of: settings, sheet, batches; each checked, with mistakes told in sentences."""
+"""What a study is made of: settings, sheet, batches; mistakes are told in sentences."""
 
 import csv
 import hashlib

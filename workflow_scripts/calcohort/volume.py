@@ -208,7 +208,7 @@ def paste(
 def voxels_inside(
     start_kji: tuple[int, int, int], shape: tuple[int, int, int], whole: tuple[int, int, int]
 ) -> int:
-    """Count the voxels of a window that lie in the scan of shape `whole`, the others are padding."""
+    """Count the voxels of a window that lie in a scan of shape `whole`; others are padding."""
     _, outer = _overlap(start_kji, shape, whole)
     return int(np.prod([part.stop - part.start for part in outer]))
 

@@ -21,6 +21,7 @@ from calcohort.phantom.shapes import (
     Shape,
     Slab,
     Texture,
+    Without,
     tube,
 )
 
@@ -159,8 +160,10 @@ def heart_layers(
     layers += [Layer(shape, tissue.left) for shape in _outflow(pose, root)]
     layers += [Layer(Lumen(root, -15, root.height_mm + 11), tissue.left)]
     layers += [Layer(leaflets, tissue.wall_hu + 40)]
+    lumen = Lumen(root, -10, root.height_mm + 12)
     for part in coronaries:
-        layers += part.outer(part.wall_mm, part.wall)
+        walls = part.outer(part.wall_mm, part.wall)
+        layers += [Layer(Without(wall.shape, lumen), wall.fill) for wall in walls]
     return [*layers, *(Layer(s, p.fill) for p in coronaries for s in p.cavity)], ostia
 
 

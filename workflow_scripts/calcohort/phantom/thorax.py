@@ -33,7 +33,7 @@ class Streaked:
 
     def __call__(self, x, y, z) -> np.ndarray:
         """HU at world coordinates."""
-        share = np.clip(np.float32(3) * self.texture(x, y, z) + np.float32(3.4), 0, 1)
+        share = np.clip(np.float32(2) * self.texture(x, y, z) + np.float32(3.3), 0, 1)
         return np.float32(self.fat_hu) + np.float32(self.muscle_hu - self.fat_hu) * share
 
 
@@ -45,7 +45,7 @@ def chest_layers(
     wall = _wall(rng, pose, waves)
     skin, cavity = wall[0], wall[-1]
     layers = [Layer(skin, SKIN_HU), Layer(Grown(skin, -2.0), fat_hu)]
-    streaks = Streaked(MUSCLE_HU, fat_hu, Texture(int(rng.integers(1 << 31)), smooth_mm=3.0))
+    streaks = Streaked(MUSCLE_HU, fat_hu, Texture(int(rng.integers(1 << 31)), smooth_mm=5.0))
     layers += [Layer(Without(wall[1], cavity), streaks), Layer(cavity, LUNG_HU)]
     layers += _lung_vessels(rng, pose, cavity, vessel_hu)
     layers += _mediastinum(rng, pose, cavity, fat_hu)
