@@ -42,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="processes that render phantoms")
     parser.add_argument("--store", type=Path, default=Path("results/training/store"))
     parser.add_argument("--folder", type=Path, help="results/training/NETWORK")
+    parser.add_argument("--start-from", type=Path, help="weights to begin with")
     parser.add_argument("--weights", type=Path, help="models/NETWORK.weights.h5")
     return parser.parse_args()
 
@@ -67,7 +68,7 @@ def main() -> None:
     )  # fmt: skip
     weights = options.weights or Path("models") / f"{options.network}.weights.h5"
     folder = options.folder or Path("results/training") / options.network
-    train(plan, options.store, training, validation, folder, weights)
+    train(plan, options.store, training, validation, folder, weights, options.start_from)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     logging.info("sha256 %s  %s", digest, weights)
 

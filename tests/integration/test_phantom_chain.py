@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from running import run
-
 from calcohort.phantom.cohort import make_cohort
+from running import run
 
 pytestmark = pytest.mark.slow
 UNSEEN_SEED = 501

@@ -28,8 +28,7 @@ def test_weights_with_a_wrong_hash_stop_the_networks_with_a_sentence(tmp_path):
     wrong = {"localise": {"network": {"sha256": "0" * 64}}}
     config = make_study(tmp_path, **wrong)
     without_masks(config)
-    code, output = run(config)
-    assert code != 0
+    assert run(config)[0] != 0
     log = log_of(tmp_path, "localise_batch")
     assert "SHA-256" in log
     assert "Traceback" not in log

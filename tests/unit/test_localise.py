@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from calcohort.localise import crop_start, find_box
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Grid
+from hypothesis import given
+from hypothesis import strategies as st
 
 SCAN = Grid((64, 128, 128), np.diag([0.5, 0.5, 0.625, 1.0]))
 COARSE = (64, 64, 64)

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
+from calcohort.normalise import lower_calcium, normalise
+from calcohort.outcomes import Excluded, Reason
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-
-from calcohort.normalise import lower_calcium, normalise
-from calcohort.outcomes import Excluded, Reason
 
 
 def test_clips_at_85_percent_of_the_maximum_and_scales_to_0_1():

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from calcohort.outcomes import Excluded, Reason
 from calcohort.segment import find_root, scan_in_crop
 

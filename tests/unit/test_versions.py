@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from calcohort import volume
 from calcohort.localise import find_box
 from calcohort.measure import MeasureSettings, measure_calcium

@@ -90,6 +90,7 @@ def train(
     validation_seeds: list[int],
     folder: Path,
     weights: Path,
+    start_from: Path | None = None,
 ) -> None:
     """Train a network and write its weights.
 
@@ -105,6 +106,8 @@ def train(
         Holds the checkpoint and `log.csv`. A training found there is gone on with.
     weights : Path
         Where the ``.weights.h5`` go after every stage.
+    start_from : Path, optional
+        Weights to begin with, instead of random ones.
 
     Raises
     ------
@@ -112,6 +115,8 @@ def train(
         When the loss stops being a number, or the folder holds the training of another plan.
     """
     training = Training(plan, Path(folder))
+    if start_from:
+        training.model.load_weights(start_from)
     training.resume()
     epoch, losses, dices = len(training_seeds), [], []
     started, first = time.monotonic(), training.step
