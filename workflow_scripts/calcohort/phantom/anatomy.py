@@ -6,9 +6,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from calcohort.phantom.calcium import Deposit, blob, draw_deposits, draw_volume_mm3
-from calcohort.phantom.heart import Layer, Mixed, Pose, Tissue, frame, heart_layers
+from calcohort.phantom.heart import heart_layers
 from calcohort.phantom.root import Leaflets, Root
 from calcohort.phantom.shapes import Rough, Texture
+from calcohort.phantom.template import Layer, Mixed, Pose, Tissue, frame
 from calcohort.phantom.thorax import chest_layers
 
 BLOOD_HU = 45.0
@@ -62,7 +63,7 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
     seed : int
         Not negative; the same seed gives the same patient.
     contrast : bool
-        Without contrast agent all blood has about 45 HU.
+        Without contrast agent the same patient's blood has 45 HU throughout.
 
     Returns
     -------
@@ -72,7 +73,8 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
     origin = rng.uniform(-40, 40, 3)
     heart = Pose(origin, _turn(rng, 7), float(np.clip(rng.normal(1, 0.07), 0.85, 1.15)))
     body = Pose(origin, _turn(rng, 2), float(np.clip(heart.scale * rng.normal(1, 0.04), 0.9, 1.13)))
-    lumen_hu = float(np.clip(rng.normal(575, 140), 310, 880)) if contrast else BLOOD_HU
+    enhanced_hu = float(np.clip(rng.normal(575, 140), 310, 880))
+    lumen_hu = enhanced_hu if contrast else BLOOD_HU
     root = _root(rng, heart)
     leaflets = Leaflets(
         root,

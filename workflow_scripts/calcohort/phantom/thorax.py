@@ -1,13 +1,12 @@
 """The chest around the heart as layers to paint: body wall, lungs, bones, belly, mediastinum.
 
-Points are of the heart's template (see `heart`), mapped to the world by a pose of the body.
+Points are of the heart's template (see `template`), mapped to the world by a pose of the body.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from calcohort.phantom.heart import Layer, Mixed, Pose, smooth_path
 from calcohort.phantom.shapes import (
     Both,
     Column,
@@ -19,6 +18,7 @@ from calcohort.phantom.shapes import (
     Without,
     tube,
 )
+from calcohort.phantom.template import Layer, Mixed, Pose, smooth_path
 
 SKIN_HU, MUSCLE_HU, LUNG_HU, AIR_HU = 0.0, 55.0, -860.0, -1000.0
 
@@ -118,7 +118,9 @@ def _mediastinum(rng, pose: Pose, cavity: Shape, fat_hu: float) -> list[Layer]:
         pose(np.array([[0, -66, 110], [-2, -66, 40], [0, -66, -20], [-16, -58, -130]])), 12
     )
     layers += [Layer(part, 45.0) for part in tube(gullet, 8 * pose.scale)]
-    layers += [Layer(part, -150.0) for part in tube(gullet + [1.5, 1, 0], 1.8 * pose.scale)]
+    layers += [
+        Layer(part, -150.0) for part in tube(gullet + np.array([1.5, 1, 0]), 1.8 * pose.scale)
+    ]
     airways = [[[4, -48, 130], [4, -46, 66]]]
     airways += [[[4, -46, 66], [s * 28 + 4, -46, 46], [s * 44 + 4, -48, 26]] for s in (-1, 1)]
     for points in airways:
@@ -155,9 +157,11 @@ def _spine(rng, pose: Pose, marrow: Texture, fat_hu: float) -> list[Layer]:
     """Return vertebrae with shell and marrow, discs, canal, arches and processes; back muscles."""
     scale, spongy = pose.scale, Mixed(rng.uniform(140, 260), 0.28, marrow)
     centre = np.array([6, -90, 0])
-    layers = [Layer(Column(pose(centre + [0, -6, 0]), scale * np.array([25, 24]), 0.3), fat_hu)]
+    layers = [
+        Layer(Column(pose(np.add(centre, [0, -6, 0])), scale * np.array([25, 24]), 0.3), fat_hu)
+    ]
     for side in (-1, 1):
-        muscle = Column(pose(centre + [side * 27, -40, 0]), scale * np.array([25, 17]), 0.3)
+        muscle = Column(pose(np.add(centre, [side * 27, -40, 0])), scale * np.array([25, 17]), 0.3)
         layers.append(Layer(muscle, MUSCLE_HU))
     start = rng.uniform(-160, -135)
     for level in range(12):
@@ -173,8 +177,8 @@ def _spine(rng, pose: Pose, marrow: Texture, fat_hu: float) -> list[Layer]:
             Layer(piece(0.0, -10 * scale, 10 * scale), 520.0),
             Layer(piece(-1.6, -8.6 * scale, 8.6 * scale), spongy),
         ]
-        layers += _arch(pose, centre + [0, 0, z], spongy)
-    canal = Column(pose(centre + [0, -24, 0]), scale * np.array([10, 8.5]), 0.2)
+        layers += _arch(pose, np.add(centre, [0, 0, z]), spongy)
+    canal = Column(pose(np.add(centre, [0, -24, 0])), scale * np.array([10, 8.5]), 0.2)
     return [*layers, Layer(canal, -20.0), Layer(Grown(canal, -3.0), 35.0)]
 
 
