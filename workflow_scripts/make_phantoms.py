@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from calcohort.outcomes import UserError
 from calcohort.phantom.cohort import make_cohort
 
-MOST_DEFAULT_JOBS = 3
+MOST_DEFAULT_JOBS = 8
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -30,7 +30,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--jobs",
         type=int,
         default=min(os.cpu_count() or 1, MOST_DEFAULT_JOBS),
-        help="processes, up to about 3 GB each (default %(default)s: the cores, at most 3)",
+        help="processes, about 1 GB each (default %(default)s: the cores, at most 8)",
     )
     return parser.parse_args(arguments)
 

@@ -85,7 +85,7 @@ def make_cohort(
     first_seed : int
         Seed of the first; the seeds follow one another and stay below the training's 100000.
     jobs : int
-        Processes, each up to about 3 GB.
+        Processes, about 1 GB each.
     grid_of : callable
         Gives the scan's grid of an anatomy; of a module's top level when `jobs` > 1.
     report : callable
