@@ -20,7 +20,7 @@ demo: .venv/runtime  ## phantom cohort through the whole chain, then the report
 test: .venv/tests  ## all tests and style checks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 evaluate: .venv/runtime  ## 20 unseen phantoms through the chain; writes docs/evaluation.md
 	$(BIN)/python workflow_scripts/make_phantoms.py results/evaluation/phantoms \

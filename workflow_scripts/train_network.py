@@ -38,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--mirror", action="store_true", help="the paper's horizontal flip")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--phantoms", type=int, default=48, help="training phantoms")
+    parser.add_argument("--first-seed", type=int, default=TRAINING_SEED, help="of training")
     parser.add_argument("--validation-phantoms", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2, help="processes that render phantoms")
     parser.add_argument("--store", type=Path, default=Path("results/training/store"))
@@ -51,7 +52,7 @@ def main() -> None:
     """Run the command."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options = _arguments()
-    training = list(range(TRAINING_SEED, TRAINING_SEED + options.phantoms))
+    training = list(range(options.first_seed, options.first_seed + options.phantoms))
     validation = list(range(VALIDATION_SEED, VALIDATION_SEED + options.validation_phantoms))
     seeds = training + validation
     block = tuple(options.block)

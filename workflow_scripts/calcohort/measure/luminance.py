@@ -12,7 +12,8 @@ that reads:
   with next to none (`CLEAN`) is *clean*, and the highest admissible clean one is taken.
 - In heavily calcified roots no position may be clean. Then the one with the fewest bright voxels is
   taken, if they are few enough: to exclude these scans would bias a study against severe disease.
-- Lm is the mean of the cube's root voxels that are not bright.
+- Lm is the mean of the cube's root voxels that are neither bright nor, as leaflets are, as far
+  below the cube's level (`dark_hu`).
 """
 
 from typing import Any
@@ -80,7 +81,8 @@ def measure_luminance(
             continue
         hu = ct.array[cube][root[cube]]
         bright = hu > bright_hu(hu)
-        found = {"start": start, "share": share, "bright": bright.mean(), "blood": hu[~bright]}
+        blood = hu[~bright & (hu >= dark_hu(hu))]
+        found = {"start": start, "share": share, "bright": bright.mean(), "blood": blood}
         if best is None or found["bright"] < best["bright"]:
             best = found
         if best["bright"] <= CLEAN:
@@ -158,6 +160,16 @@ def bright_hu(hu: np.ndarray) -> float:
     The SD is robust, 1.4826 times the median absolute deviation, and at least 1 HU, the unit of
     stored values.
     """
-    median = float(np.median(hu))
-    sd = max(1.4826 * float(np.median(np.abs(hu - median))), 1.0)
+    median, sd = _median_and_sd(hu)
     return float(np.clip(CALCIUM_HU, median + 3 * sd, median + 5 * sd))
+
+
+def dark_hu(hu: np.ndarray) -> float:
+    """Level below which a voxel of the cube is taken as leaflet or wall: median - 5 robust SD."""
+    median, sd = _median_and_sd(hu)
+    return median - 5 * sd
+
+
+def _median_and_sd(hu: np.ndarray) -> tuple[float, float]:
+    median = float(np.median(hu))
+    return median, max(1.4826 * float(np.median(np.abs(hu - median))), 1.0)

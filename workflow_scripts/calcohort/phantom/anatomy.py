@@ -73,7 +73,7 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
     origin = rng.uniform(-40, 40, 3)
     heart = Pose(origin, _turn(rng, 7), float(np.clip(rng.normal(1, 0.07), 0.85, 1.15)))
     body = Pose(origin, _turn(rng, 2), float(np.clip(heart.scale * rng.normal(1, 0.04), 0.9, 1.13)))
-    enhanced_hu = float(np.clip(rng.normal(575, 140), 310, 880))
+    enhanced_hu = float(np.clip(rng.normal(590, 125), 330, 840))
     lumen_hu = enhanced_hu if contrast else BLOOD_HU
     root = _root(rng, heart)
     leaflets = Leaflets(
@@ -104,7 +104,7 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
         deposits=deposits,
         spacing_mm=(0.625, plane, plane),
         centre_mm=heart([-14, 0, -12]) + rng.uniform([-16, -14, -14], [16, 14, 14]),
-        noise_hu=rng.uniform(15, 35),
+        noise_hu=rng.uniform(10, 22),
         blur_mm=rng.uniform(0.40, 0.62),
     )
 
@@ -140,7 +140,7 @@ def _tissue(rng, lumen_hu: float, contrast: bool) -> Tissue:
         Texture(int(s), smooth_mm=c)
         for s, c in zip(rng.integers(1 << 31, size=3), (3.5, 4.5, 2.4), strict=True)
     ]
-    spread = rng.uniform(0.012, 0.05)
+    spread = rng.uniform(0.008, 0.03)
     right = lumen_hu * (rng.uniform(0.25, 0.75) if rng.random() < 0.6 else rng.uniform(0.75, 1.35))
     bright = min(right * rng.uniform(1.0, 2.0), 1100)
     uneven = rng.uniform(0.05, 0.4)
