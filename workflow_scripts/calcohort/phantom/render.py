@@ -94,7 +94,8 @@ def render(anatomy: Anatomy, grid: Grid, *, noise: bool = True) -> Phantom:
 def physical_calcium_mm3(anatomy: Anatomy) -> float:
     """Return the volume in mm³ of the union of the root's deposits.
 
-    Summed over cubes of 0.1 mm with partial volume; for spheres of 1 to 5 mm it is right to 0.1 %.
+    Summed over cubes of 0.1 mm with partial volume: 0.35 % too much for a sphere of 1 mm radius,
+    0.05 % for 2 mm.
     """
     if not anatomy.deposits:
         return 0.0
@@ -110,7 +111,7 @@ def _kernel(sigma: float) -> np.ndarray:
 def _blurred(image: np.ndarray, kernels: list[np.ndarray]) -> np.ndarray:
     """Convolve with one odd kernel per axis where they fit, plane by plane; int16.
 
-    In float32 and within the cache it takes a third of the time of `scipy.ndimage`.
+    It needs no second volume in float32 and 60 % of the time of `scipy.ndimage`.
     """
     over_k, over_j, over_i = kernels
     count = len(image) - len(over_k) + 1
