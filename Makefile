@@ -1,4 +1,4 @@
-# The two commands of the README: `make demo` and `make test`. Needs git, make and Python 3.11+.
+# The two commands of the README: `make demo` and `make test`. Needs git, make and Python 3.11 to 3.13.
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
@@ -43,8 +43,8 @@ clean:  ## remove the demo's results
 	rm -rf results/demo
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "Calcohort needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	    { echo "Calcohort needs Python 3.11 to 3.13: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv || { $(PYTHON) -m venv --without-pip .venv && \
 	    $(PYTHON) -m pip --python .venv/bin/python install pip; } || \
 	    { rm -rf .venv; echo "Python has neither venv nor pip: ask for Debian's python3-venv."; exit 1; }
