@@ -143,3 +143,9 @@ def test_the_axis_runs_through_the_centroids_of_the_cross_sections():
     origin, axis = root_axis(root, Grid(root.shape, np.diag([2.0, 4.0, 3.0, 1.0])))
     assert origin.tolist() == [6.0, 14.0, 9.0]
     np.testing.assert_allclose(axis, [[3, 3.5, 3], [4, 4.5, 3], [5, 5.5, 3]])
+
+
+def test_leaflets_in_the_cube_are_not_averaged():
+    ct, root = column()
+    ct[:, 14, 10:20] = 100  # a sheet of 10 of the cube's 100 voxels a slice
+    assert luminance(ct, root, min_cube_in_root=1.0)["luminance_hu"] == 500.0
