@@ -38,7 +38,7 @@ class Anatomy:
     centre_mm : ndarray, (3,)
         World centre of the scan's field of view.
     noise_hu : float
-        SD of the noise in the scan.
+        SD of the noise in the scan. Heavy patients have more of it, and less enhancement.
     blur_mm : float
         SD of the scanner's gaussian point spread.
     """
@@ -73,7 +73,8 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
     origin = rng.uniform(-40, 40, 3)
     heart = Pose(origin, _turn(rng, 7), float(np.clip(rng.normal(1, 0.07), 0.85, 1.15)))
     body = Pose(origin, _turn(rng, 2), float(np.clip(heart.scale * rng.normal(1, 0.04), 0.9, 1.13)))
-    enhanced_hu = float(np.clip(rng.normal(590, 125), 330, 840))
+    build = float(np.clip(rng.normal(), -1.8, 1.8))
+    enhanced_hu = float(np.clip(590 - 100 * build + rng.normal(0, 80), 330, 850))
     lumen_hu = enhanced_hu if contrast else BLOOD_HU
     root = _root(rng, heart)
     leaflets = Leaflets(
@@ -83,7 +84,8 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
         opening=rng.uniform(0.45, 0.8) if rng.random() < 0.3 else 0.0,
     )
     tissue = _tissue(rng, lumen_hu, contrast)
-    heart_parts, ostia_mm = heart_layers(rng, heart, root, leaflets, tissue)
+    spots = _contrast_spots(rng, root, lumen_hu) if contrast else []
+    heart_parts, ostia_mm = heart_layers(rng, heart, root, leaflets, tissue, spots)
     chest = chest_layers(
         rng,
         body,
@@ -104,7 +106,7 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
         deposits=deposits,
         spacing_mm=(0.625, plane, plane),
         centre_mm=heart([-14, 0, -12]) + rng.uniform([-16, -14, -14], [16, 14, 14]),
-        noise_hu=rng.uniform(10, 22),
+        noise_hu=10.0 * float(np.exp(0.4 * build)),
         blur_mm=rng.uniform(0.40, 0.62),
     )
 
@@ -140,7 +142,7 @@ def _tissue(rng, lumen_hu: float, contrast: bool) -> Tissue:
         Texture(int(s), smooth_mm=c)
         for s, c in zip(rng.integers(1 << 31, size=3), (3.5, 4.5, 2.4), strict=True)
     ]
-    spread = rng.uniform(0.008, 0.03)
+    spread = rng.uniform(0.002, 0.008)
     right = lumen_hu * (rng.uniform(0.25, 0.75) if rng.random() < 0.6 else rng.uniform(0.75, 1.35))
     bright = min(right * rng.uniform(1.0, 2.0), 1100)
     uneven = rng.uniform(0.05, 0.4)
@@ -162,6 +164,23 @@ def _tissue(rng, lumen_hu: float, contrast: bool) -> Tissue:
         wall_hu=70.0 if contrast else 40.0,
         fat_hu=fat,
     )
+
+
+def _contrast_spots(rng, root: Root, lumen_hu: float) -> list[Layer]:
+    """Return spots of contrast that has not mixed with the blood of the root (paper, Fig. 5c)."""
+    brighter_hu = 75.0 * rng.lognormal(0, 0.5)
+    layers = []
+    for _ in range(rng.integers(3, 8)):
+        centre = root.world(
+            root.annulus_radius_mm * np.sqrt(rng.uniform(0, 0.8)),
+            rng.uniform(-np.pi, np.pi),
+            root.height_mm * rng.uniform(0.1, 0.95),
+        )
+        shape = blob(
+            rng, centre, Rotation.random(random_state=rng).as_matrix(), rng.uniform(0.8, 1.3)
+        )
+        layers.append(Layer(shape, lumen_hu + brighter_hu * rng.uniform(0.8, 1.0)))
+    return layers
 
 
 def _calcium_elsewhere(rng, heart: Pose) -> list[Layer]:

@@ -43,10 +43,13 @@ def cut_to_root(deposits: tuple[Deposit, ...], root: Root) -> Any:
 
 
 def draw_volume_mm3(rng: np.random.Generator) -> float:
-    """Draw a patient's calcium volume: none in 10 %, else log-normal, median 165 mm³, up to 700."""
+    """Draw a patient's calcium volume: none in 10 %, else log-normal, median 130 mm³, up to 520.
+
+    A reader's overlay holds the blurred rim too, about a third more: 0 to 700 mm³, as in the paper.
+    """
     if rng.random() < 0.1:
         return 0.0
-    return float(np.clip(rng.lognormal(np.log(165), 0.95), 4, 700))
+    return float(np.clip(rng.lognormal(np.log(130), 0.95), 4, 520))
 
 
 def draw_deposits(

@@ -19,9 +19,19 @@ from calcohort.phantom.template import Layer, Part, Pose, Sculptor, Tissue, fram
 
 
 def heart_layers(
-    rng: np.random.Generator, pose: Pose, root: Root, leaflets: Leaflets, tissue: Tissue
+    rng: np.random.Generator,
+    pose: Pose,
+    root: Root,
+    leaflets: Leaflets,
+    tissue: Tissue,
+    spots: list[Layer],
 ) -> tuple[list[Layer], np.ndarray]:
     """Return the layers of the heart in painting order, and the coronaries' ostia.
+
+    Parameters
+    ----------
+    spots : list of Layer
+        What is painted over the blood of the root and under its leaflets.
 
     Returns
     -------
@@ -50,6 +60,7 @@ def heart_layers(
     layers += [Layer(Lumen(root, -14, root.height_mm + 10, by_mm=1.4), tissue.wall_hu)]
     layers += [Layer(shape, tissue.left) for shape in _outflow(pose, root)]
     layers += [Layer(Lumen(root, -15, root.height_mm + 11), tissue.left)]
+    layers += spots
     layers += [Layer(leaflets, tissue.wall_hu + 40)]
     lumen = Lumen(root, -10, root.height_mm + 12)
     for part in coronaries:

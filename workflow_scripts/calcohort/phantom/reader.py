@@ -2,7 +2,7 @@
 
 Paper 000 (section III, Fig. 2 and 5c) lets a radiologist move a threshold scan by scan until the
 overlay (all voxels of the root at or above it) shows the deposits and no longer the bright spots
-of unevenly mixed contrast. The simulated reader does the same, with the noise between readers.
+of unevenly mixed contrast. The simulated reader does the same, and readers differ.
 """
 
 from bisect import bisect_left
@@ -14,8 +14,8 @@ from calcohort.volume import bounding_slices
 
 STEP_HU = 5
 HIGHEST_THRESHOLD_HU = 4000
-READER_SD_HU = 13.0
-SPOT_VOXELS = 12
+READER_MARGIN_HU = 20.0
+SPOT_VOXELS = 4
 DEPOSIT_MARGIN_VOXELS = 4
 WALL_MARGIN_VOXELS = 2
 
@@ -63,19 +63,20 @@ def clearing_threshold(hu: np.ndarray, root: np.ndarray, calcium: np.ndarray) ->
 
 
 def read_threshold(hu: np.ndarray, root: np.ndarray, calcium: np.ndarray, seed: int) -> float:
-    """Threshold that a reader chooses: the clearing one with the noise between readers.
+    """Threshold that a reader chooses: the clearing one and the reader's own margin above it.
 
-    The noise is normal, SD 13 HU, independent of the image and drawn from `seed`; the choice is
-    rounded to 5 HU as a person does. Parameters and errors: see `clearing_threshold`.
+    Spots that are left show on the screen, a rim of a deposit that is lost does not: readers err
+    upwards. The margin is exponential, 20 ± 20 HU, independent of the image and drawn from `seed`;
+    the choice is rounded to 5 HU as a person does. Parameters and errors: see `clearing_threshold`.
 
     Returns
     -------
     float
         HU.
     """
-    noise_hu = np.random.default_rng([seed, _READER]).normal(0.0, READER_SD_HU)
+    margin_hu = np.random.default_rng([seed, _READER]).exponential(READER_MARGIN_HU)
     clearing_hu = clearing_threshold(hu, root, calcium)
-    return float(STEP_HU * round((clearing_hu + noise_hu) / STEP_HU))
+    return float(STEP_HU * round((clearing_hu + margin_hu) / STEP_HU))
 
 
 def reader_volume_mm3(
