@@ -92,11 +92,11 @@ def test_a_crop_of_the_scan_gives_the_same_choice(root, nothing):
 
 def test_readers_differ_by_seed_alone_and_stay_above_the_clearing_threshold(root, nothing):
     hu = lumen(500)
-    choices = np.array([read_threshold(hu, root, nothing, seed) for seed in range(150)])
+    choices = np.array([read_threshold(hu, root, nothing, seed) for seed in range(80)])
     assert read_threshold(hu, root, nothing, 7) == choices[7]
     assert np.all(choices % 5 == 0)
     assert choices.min() >= clearing_threshold(hu, root, nothing)
-    assert abs(choices.mean() - 525) < 5
+    assert abs(choices.mean() - 525) < 7
     assert 14 < choices.std(ddof=1) < 26
 
 
