@@ -12,7 +12,7 @@ help:  ## say what can be made
 demo: .venv/runtime  ## phantom cohort through the whole chain, then the report
 	$(BIN)/python workflow_scripts/make_phantoms.py results/demo/phantoms \
 	    --measurable 8 --no-contrast 1 --truncated 1 --not-ct 1 --first-seed 1
-	$(BIN)/snakemake --cores $(CORES) --configfile demo.yaml --rerun-incomplete --keep-going
+	$(BIN)/snakemake --cores $(CORES) --configfile demo.yaml
 	@echo
 	@echo "Report: results/demo/cohort/report.html"
 	@echo "Table:  results/demo/cohort/calcium.csv"
@@ -24,8 +24,8 @@ test: .venv/tests  ## all tests and style checks
 
 evaluate: .venv/runtime  ## 20 unseen phantoms through the chain; writes docs/evaluation.md
 	$(BIN)/python workflow_scripts/make_phantoms.py results/evaluation/phantoms \
-	    --measurable 20 --first-seed 1001
-	$(BIN)/snakemake --cores $(CORES) --configfile evaluation.yaml --rerun-incomplete --keep-going
+	    --measurable 20 --first-seed 3001
+	$(BIN)/snakemake --cores $(CORES) --configfile evaluation.yaml
 	$(BIN)/python workflow_scripts/evaluate_phantoms.py results/evaluation docs/evaluation.md
 
 install: .venv/runtime  ## only install into .venv

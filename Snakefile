@@ -30,6 +30,7 @@ wildcard_constraints:
 
 
 onstart:
+    lock_results_here()
     logging.getLogger("snakemake.logging").addHandler(TimeLeft())
     write_batches(BATCH_TABLE, BATCHES)
 

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
+from calcohort.lock import lock_results
 from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
 from calcohort.study import read_batches, read_settings, read_sheet, write_batches
@@ -34,6 +35,14 @@ BATCHES = read_batches(
     SETTINGS["batch_size"],
 )
 BATCH_OF = {scan_id: batch for batch, members in BATCHES.items() for scan_id in members}
+
+
+def lock_results_here():
+    """Refuse a second run at a time in the results folder."""
+    try:
+        lock_results(RESULTS)
+    except UserError as mistake:
+        raise WorkflowError(str(mistake))
 
 
 def existing(scan_id, *columns):

@@ -10,7 +10,7 @@ TABLES = ("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv")
 
 def start(config, *arguments):
     """Start `snakemake --cores 2` on a study's config, in a process group of its own."""
-    command = [Path(sys.executable).parent / "snakemake", "--cores", 2, "--nolock"]
+    command = [Path(sys.executable).parent / "snakemake", "--cores", 2]
     where = ["--snakefile", ROOT / "Snakefile", "--directory", ROOT, "--configfile", config]
     return subprocess.Popen(
         [*map(str, [*command, *where, *arguments])],

@@ -135,6 +135,21 @@ def test_killed_and_started_again_ends_with_the_same_tables(finished, tmp_path, 
     time.sleep(after_s)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    code, output = run(config, "--rerun-incomplete")
+    code, output = run(config)
     assert code == 0, output
     assert tables_of(tmp_path / "results") == tables_of(finished[1])
+
+
+@pytest.mark.slow
+def test_a_second_run_at_the_same_time_is_refused_in_one_sentence(tmp_path):
+    config = make_study(tmp_path)
+    first = start(config)
+    while not (tmp_path / "results/.lock").exists():
+        assert first.poll() is None, first.communicate()[0]
+        time.sleep(0.1)
+    code, output = run(config)
+    assert code != 0
+    assert "another run is at work" in output
+    assert "Traceback" not in output
+    output, _ = first.communicate()
+    assert first.returncode == 0, output

@@ -59,10 +59,10 @@ def test_a_full_disk_loses_nothing(tmp_path):
     config = make_study(tmp_path / "full")
     results = tmp_path / "full/results"
     with small_disk(results, "300k"):
-        code, output = run(config, "--keep-going")
+        code, output = run(config)
         assert code != 0
         assert "No space left" in output
         subprocess.run(["mount", "-o", "remount,size=200m", results], check=True)
-        code, output = run(config, "--rerun-incomplete")
+        code, output = run(config)
         assert code == 0, output
         assert tables_of(results) == tables_of(tmp_path / "undisturbed/results")
