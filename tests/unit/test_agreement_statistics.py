@@ -201,7 +201,7 @@ values = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pairs=values)
 def test_sides_swapped_change_only_signs(pairs):
     a, r = np.array(pairs, float).T

@@ -184,7 +184,7 @@ def numbers(ct, root, affine):
     return np.array([*shared, *itertools.chain.from_iterable(rows)], dtype=float)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
     axes=st.permutations([0, 1, 2]),
@@ -206,7 +206,7 @@ def test_axis_order_and_direction_change_no_number(seed, axes, flips, tilted):
     np.testing.assert_allclose(numbers(ct, root, moved), expected, rtol=1e-9, equal_nan=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), pads=st.tuples(*[st.integers(0, 5)] * 6))
 def test_a_larger_field_of_view_changes_no_number(seed, pads):
     ct, root = noisy_scan(seed)
@@ -219,7 +219,7 @@ def test_a_larger_field_of_view_changes_no_number(seed, pads):
     np.testing.assert_allclose(padded, expected, rtol=1e-9, equal_nan=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_a_higher_threshold_never_finds_more(seed):
     findings, _, _ = measure(*noisy_scan(seed))

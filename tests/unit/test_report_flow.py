@@ -43,7 +43,7 @@ def test_counts_of_a_small_cohort():
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(outcomes)
 def test_every_scan_is_counted_once(rows):
     steps = count_flow(table(rows))

@@ -72,7 +72,7 @@ def test_downscaled_voxels_are_block_means_at_block_centres():
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.tuples(*[st.integers(-9, 9)] * 3), st.tuples(*[st.integers(1, 12)] * 3))
 def test_a_crop_keeps_world_positions_and_pastes_back(start, shape):
     whole = random_volume()
