@@ -23,6 +23,7 @@ BATCH = f"{RESULTS}/batches/{{batch}}"
 COHORT = f"{RESULTS}/cohort"
 LOGS = f"{RESULTS}/logs"
 BATCH_TABLE = Path(RESULTS, "batches.tsv")
+NETWORK_THREADS = workflow.resource_settings.cores or 8  # a cluster has no cores of its own
 GPUS = 1 if SETTINGS["device"] == "gpu" else 0
 
 REFERENCES = ("reference_root_mask", "reference_calcium_mask")
@@ -34,6 +35,11 @@ BATCHES = read_batches(
     SETTINGS["batch_size"],
 )
 BATCH_OF = {scan_id: batch for batch, members in BATCHES.items() for scan_id in members}
+
+
+def growing(first):
+    """A function that asks for `first` at the first attempt and for as much more at each retry."""
+    return lambda wildcards, attempt: first * attempt
 
 
 def existing(scan_id, *columns):
