@@ -29,6 +29,6 @@ if __name__ == "__main__":
     if shared := overlaps(spans):
         before, after = shared[0]
         sys.exit(
-            f"draw_trace: {len(shared)} times two scans shared a device, first {before.scan_id} and "
-            f"{after.scan_id} on {before.host} {before.device}"
+            f"draw_trace: {len(shared)} times two scans shared a device, first "
+            f"{before.scan_id} and {after.scan_id} on {before.host} {before.device}"
         )

@@ -1,6 +1,7 @@
 """The workers' trace: which scan was on which device when. Times, so never part of a record."""
 
 import csv
+import itertools
 import os
 import socket
 import time
@@ -131,7 +132,7 @@ def overlaps(spans: Iterable[Span], tolerance_s: float = 0.05) -> list[tuple[Spa
     """Pairs of scans that shared a device at one time: there must be none."""
     found = []
     for at_place in by_place(span for span in spans if span.scan_id != START_UP).values():
-        for before, after in zip(at_place, at_place[1:], strict=False):
+        for before, after in itertools.pairwise(at_place):
             if after.begun_s < before.ended_s - tolerance_s:
                 found.append((before, after))
     return found
