@@ -13,7 +13,7 @@ import yaml
 from calcohort.cron import BUSY, DONE, MISTAKE, STEPS_FAILED, Busy, Run, write_status
 from calcohort.forecast import read_progress
 from calcohort.outcomes import UserError
-from calcohort.study import read_config, read_scan_ids
+from calcohort.study import read_config, read_settings, read_sheet
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -29,9 +29,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def snakemake_command(asked: argparse.Namespace, prefix: str) -> list[str]:
-    """Snakemake's command line; `prefix` begins the names of the jobs on SLURM."""
+    """Snakemake's command line; `prefix` begins the names of the jobs on SLURM.
+
+    Raises
+    ------
+    UserError
+        When the profile does not exist.
+    """
     command = [str(Path(sys.executable).parent / "snakemake"), "--profile", asked.profile]
-    profile = yaml.safe_load(Path(asked.profile, "config.yaml").read_text(encoding="utf-8"))
+    path = Path(asked.profile, "config.yaml")
+    if not path.is_file():
+        raise UserError(f"There is no {path}; run in the repository's root or name your --profile.")
+    profile = yaml.safe_load(path.read_text(encoding="utf-8"))
     if profile.get("executor") == "slurm":
         command += ["--slurm-jobname-prefix", prefix]
     return command + (["--configfile", str(asked.configfile)] if asked.configfile else [])
@@ -44,14 +53,20 @@ def run(asked: argparse.Namespace) -> tuple[int, str]:
     -------
     code, text
         The exit code and what the status line tells.
+
+    Raises
+    ------
+    Busy, UserError
+        When another run is at work; for a mistake in the set-up.
     """
+    settings = read_settings(read_config(asked.configfile))
+    sheet = read_sheet(settings["sheet"])
     cohort = Run(Path.cwd(), asked.logs)
     with cohort.locked() as lock:
         command = snakemake_command(asked, cohort.prefix)
         healed = cohort.heal(command)
         code, log = cohort.snakemake(command, lock)
-    config = read_config(asked.configfile)
-    progress = read_progress(read_scan_ids(config["sheet"]), Path(config["results"], "scans"))
+    progress = read_progress(list(sheet), Path(settings["results"], "scans"))
     counts = ", ".join(f"{name} {number}" for name, number in progress.counts.items())
     told = "; ".join(filter(None, (counts, healed, f"log {log}")))
     return (STEPS_FAILED, f"FAILED {told}") if code else (DONE, f"OK {told}")
