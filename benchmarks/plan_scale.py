@@ -59,7 +59,11 @@ def write_sheet(folder: Path, count: int) -> Path:
     config = folder / "study.yaml"
     study = {"sheet": folder / "scans.tsv", "results": folder / "results"}
     study |= {"pseudonym_key_file": folder / "key"}
-    config.write_text(yaml.safe_dump({k: str(v) for k, v in study.items()} | {"batch_size": 64}))
+    config.write_text(
+        yaml.safe_dump(
+            {k: str(v) for k, v in study.items()} | {"batch_size": 64, "plan_in_full": 0}
+        )
+    )
     return config
 
 
@@ -153,7 +157,8 @@ if __name__ == "__main__":
         tables(asked.tables)
         sys.exit()
     python, bin = sys.executable, Path(sys.executable).parent
-    snakemake = [bin / "snakemake", "--cores", "2", "--nolock", "--quiet", "rules"]
+    profile = ["--profile", "slurm", "--executor", "local", "--cores", "2"]
+    snakemake = [bin / "snakemake", *profile, "--nolock", "--quiet", "rules"]
     config = write_sheet(asked.folder.absolute(), asked.scans)
     measure("plan of nothing done", [*snakemake, "-n", "--configfile", config])
     make_results(config)

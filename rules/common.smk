@@ -24,9 +24,7 @@ BATCH = f"{RESULTS}/batches/{{batch}}"
 COHORT = f"{RESULTS}/cohort"
 LOGS = f"{RESULTS}/logs"
 BATCH_TABLE = Path(RESULTS, "batches.tsv")
-NETWORK_THREADS = (
-    workflow.resource_settings.cores or 8
-)  # a cluster has no cores of its own
+NETWORK_THREADS = workflow.resource_settings.cores or 8
 GPUS = 1 if SETTINGS["device"] == "gpu" else 0
 
 REFERENCES = ("reference_root_mask", "reference_calcium_mask")
