@@ -25,7 +25,7 @@ include: "rules/write_report.smk"
 
 
 wildcard_constraints:
-    scan_id=r"[A-Za-z0-9][A-Za-z0-9_.]*(?:-[A-Za-z0-9_.]+)*",
+    scan_id=SCANS_TO_PLAN,
     batch=r"batch-\d+",
 
 
@@ -33,6 +33,14 @@ onstart:
     lock_results_here()
     logging.getLogger("snakemake.logging").addHandler(TimeLeft())
     write_batches(BATCH_TABLE, BATCHES)
+
+
+onsuccess:
+    remember_finished()
+
+
+onerror:
+    remember_finished()
 
 
 rule all:

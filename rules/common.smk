@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
+from calcohort.finished import ANY_SCAN, Finished, pattern
 from calcohort.lock import lock_results
 from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
@@ -24,6 +25,7 @@ BATCH = f"{RESULTS}/batches/{{batch}}"
 COHORT = f"{RESULTS}/cohort"
 LOGS = f"{RESULTS}/logs"
 BATCH_TABLE = Path(RESULTS, "batches.tsv")
+NETWORK_THREADS = workflow.resource_settings.cores or 8
 GPUS = 1 if SETTINGS["device"] == "gpu" else 0
 
 REFERENCES = ("reference_root_mask", "reference_calcium_mask")
@@ -35,6 +37,38 @@ BATCHES = read_batches(
     SETTINGS["batch_size"],
 )
 BATCH_OF = {scan_id: batch for batch, members in BATCHES.items() for scan_id in members}
+
+LARGE = workflow.is_main_process and len(SHEET) > SETTINGS["plan_in_full"]
+FINISHED = Finished(RESULTS, SETTINGS, SHEET, BATCHES) if LARGE else None
+SCANS_TO_PLAN = pattern(FINISHED.open_scans, len(SHEET)) if FINISHED else ANY_SCAN
+
+
+def growing(first):
+    """A function that asks for `first` at the first attempt and for as much more at each retry."""
+    return lambda wildcards, attempt: first * attempt
+
+
+def remember_finished():
+    """Note which scans this run leaves finished; the next plan of a large cohort is without them."""
+    if not FINISHED or not {"mtime", "params", "input", "code"} <= {
+        trigger.name.lower() for trigger in workflow.rerun_triggers
+    }:
+        return
+    planned = {"draw_picture": set(), "compare_root": set()}
+    for job in workflow.dag.jobs:
+        if job.rule.name in planned:
+            planned[job.rule.name].add(job.wildcards.scan_id)
+    unfinished = {
+        scan_id
+        for job in workflow.dag.needrun_jobs()
+        for scan_id in (
+            BATCHES[job.wildcards.batch]
+            if "batch" in job.wildcards.keys()
+            else [job.wildcards.get("scan_id")]
+        )
+    }
+    drawn, compared = planned["draw_picture"], planned["compare_root"]
+    FINISHED.remember(drawn - (set(COMPARED) - compared), unfinished)
 
 
 def lock_results_here():

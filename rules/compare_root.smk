@@ -17,7 +17,8 @@ rule compare_root:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(5),
     params:
         references=lambda wildcards: {
             column: SHEET[wildcards.scan_id].get(column) for column in REFERENCES

@@ -9,7 +9,8 @@ rule convert_scan:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(10),
     params:
         source=lambda wildcards: SHEET[wildcards.scan_id]["dicom"],
         series_uid=lambda wildcards: SHEET[wildcards.scan_id].get("series_uid"),

@@ -11,7 +11,8 @@ rule crop_scan:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         settings=SETTINGS["crop"],
         version=STAGE_VERSIONS["crop"],

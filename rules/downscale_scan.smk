@@ -10,7 +10,8 @@ rule downscale_scan:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         factor_kji=SETTINGS["downscale"]["factor_kji"],
         version=STAGE_VERSIONS["downscale"],

@@ -17,7 +17,8 @@ rule draw_picture:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         rule_name=SETTINGS["measure"]["mask_rule"],
         version=STAGE_VERSIONS["picture"],

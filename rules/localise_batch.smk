@@ -7,11 +7,13 @@ rule localise_batch:
         directory(f"{BATCH}/localise"),
     log:
         f"{LOGS}/localise_batch/{{batch}}.log",
+        trace=f"{LOGS}/trace/localise-{{batch}}.tsv",
     conda:
         "../envs/network.yaml"
-    threads: workflow.cores or 8
+    threads: NETWORK_THREADS
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(60),
         gpu=GPUS,
     params:
         scan_ids=lambda wildcards: BATCHES[wildcards.batch],

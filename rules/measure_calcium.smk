@@ -11,7 +11,8 @@ rule measure_calcium:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         settings=SETTINGS["measure"],
         version=STAGE_VERSIONS["measure"],

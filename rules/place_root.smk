@@ -10,7 +10,8 @@ rule place_root:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         given=lambda wildcards: SHEET[wildcards.scan_id].get("root_mask"),
         min_volume_ml=SETTINGS["segment"]["min_volume_ml"],

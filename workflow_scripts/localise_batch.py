@@ -8,11 +8,13 @@ from calcohort.localise import find_box
 from calcohort.logs import job_log
 from calcohort.networks.predict import load_network
 from calcohort.normalise import normalise
+from calcohort.trace import Trace
 from calcohort.volume import Grid
 
 if __name__ == "__main__":
     params = snakemake.params
     with job_log(snakemake.log[0]):
+        trace = Trace(snakemake.log.trace, "localise", params.device)
         network = load_network(device=params.device, **params.settings["network"])
 
         def find(ct, record, _image):
@@ -29,4 +31,5 @@ if __name__ == "__main__":
             cts=snakemake.input.cts,
             upstream=snakemake.input.upstream,
             folder=Path(snakemake.output[0]),
+            trace=trace,
         )

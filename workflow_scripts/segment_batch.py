@@ -8,10 +8,12 @@ from calcohort.batch import run_batch
 from calcohort.logs import job_log
 from calcohort.networks.predict import load_network
 from calcohort.normalise import lower_calcium, normalise
+from calcohort.trace import Trace
 
 if __name__ == "__main__":
     params = snakemake.params
     with job_log(snakemake.log[0]):
+        trace = Trace(snakemake.log.trace, "segment", params.device)
         network = load_network(device=params.device, **params.network)
 
         def segment(ct, record, image):
@@ -29,5 +31,6 @@ if __name__ == "__main__":
             cts=snakemake.input.cts,
             upstream=snakemake.input.upstream,
             folder=Path(snakemake.output[0]),
+            trace=trace,
             suffix=".nii.gz",
         )

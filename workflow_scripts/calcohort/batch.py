@@ -8,6 +8,7 @@ from pathlib import Path
 from calcohort import volume
 from calcohort.networks.predict import read_ahead
 from calcohort.outcomes import OK, read_record, run_stage
+from calcohort.trace import Trace
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ def run_batch(
     cts: Sequence[str],
     upstream: Sequence[str],
     folder: Path,
+    trace: Trace,
     suffix: str = "",
 ) -> None:
     """Run `work` for each scan of a batch, the next one read while this one computes.
@@ -36,6 +38,8 @@ def run_batch(
         Image and record of each scan; the record names the scan it is of.
     folder : Path
         Where each scan's record (`{scan_id}.json`) and image (`{scan_id}{suffix}`) go.
+    trace : Trace
+        Where the time of each scan is noted; its start-up ends here.
     suffix : str
         Ending of the image that `work` writes, none when it writes none.
 
@@ -49,6 +53,7 @@ def run_batch(
         raise ValueError("the records are not those of the batch's scans")
     readable = [ct if r["status"] == OK else None for ct, r in zip(cts, records, strict=True)]
     reads = read_ahead(readable, lambda path: path and volume.read(path))
+    trace.ready()
     started = time.monotonic()
     scans = zip(reads, records, upstream, strict=True)
     for number, ((_, read), record, source) in enumerate(scans, start=1):
@@ -62,6 +67,7 @@ def run_batch(
             upstream=[Path(source)],
             images=[image] if suffix else [],
         )
+        trace.done(scan_id)
         spent = time.monotonic() - started
         left = spent / number * (len(scan_ids) - number)
         log.info("%s %s: %d of %d, about %.0f s left", stage, scan_id, number, len(scan_ids), left)

@@ -36,7 +36,15 @@ PAPER = (
     "doi:10.1109/ACCESS.2023.3315734"
 )
 
-OF_THE_MACHINE = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "weights"}
+OF_THE_MACHINE = {
+    "sheet",
+    "results",
+    "device",
+    "batch_size",
+    "plan_in_full",
+    "pseudonym_key_file",
+    "weights",
+}
 
 
 def collect(

@@ -1,6 +1,7 @@
 """What a study is made of: settings, sheet, batches; mistakes are told in sentences."""
 
 import csv
+import functools
 import hashlib
 import json
 import os
@@ -17,8 +18,9 @@ ROOT = Path(__file__).parents[2]
 MOST_PROBLEMS = 20
 
 
+@functools.cache
 def read_schema(name: str) -> dict[str, Any]:
-    """Read `schemas/{name}.schema.yaml`."""
+    """Read `schemas/{name}.schema.yaml`; the result is shared and not to be changed."""
     path = ROOT / "schemas" / f"{name}.schema.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
@@ -45,9 +47,25 @@ def read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def read_config(above: Path | None = None) -> dict[str, Any]:
+    """Read config.yaml with the file `above` laid over it, as snakemake's `--configfile` does.
+
+    Raises
+    ------
+    UserError
+        When a file is missing.
+    """
+    config: dict[str, Any] = {}
+    for path in filter(None, (ROOT / "config.yaml", above)):
+        if not Path(path).is_file():
+            raise UserError(f"The config {path} does not exist; name it with --configfile.")
+        config = _overlay(config, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    return config
+
+
 def settings_hash(settings: Mapping[str, Any]) -> str:
     """SHA-256 of what decides the numbers: the settings without paths, device and batch size."""
-    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file"}
+    without = {"sheet", "results", "device", "batch_size", "plan_in_full", "pseudonym_key_file"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
@@ -107,6 +125,23 @@ def read_sheet(path: Path) -> dict[str, dict[str, Any]]:
         problems.append(f"{path.name}: no scans; every row below the header is one scan")
     _raise_all(problems)
     return rows
+
+
+def read_scan_ids(path: Path) -> list[str]:
+    """Read only the scans' identities, in the sheet's order, without a check of the other columns.
+
+    Raises
+    ------
+    UserError
+        When the sheet is missing or has no column `scan_id`.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"The sheet {path} does not exist; name it in config.yaml under `sheet`.")
+    with Path(path).open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream, delimiter="\t")
+        if "scan_id" not in (reader.fieldnames or []):
+            raise UserError(f"{Path(path).name}: column scan_id is missing.")
+        return [row["scan_id"].strip() for row in reader]
 
 
 def _cell(text: str | None, schema: dict, column: str) -> Any:

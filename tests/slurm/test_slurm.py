@@ -1,0 +1,156 @@
+"""A cohort through `snakemake --profile slurm` on a real SLURM, and what happens when things fail.
+
+One scan goes through the networks, two have their masks, one file is truncated: whatever fails on
+the way, the tables are in the end those of an undisturbed run on one machine, byte for byte.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from calcohort.outcomes import read_record
+from calcohort.trace import START_UP, overlaps, read_traces
+from checkout import ROOT, Site
+from cluster import ask, wait_until
+from cohort_of_boxes import make_study
+from jobs import after, hang, last_number, wait_for_running, wait_for_state
+from running import run, tables_of
+
+pytestmark = pytest.mark.slow
+SCANS = ("large", "small", "clean", "truncated")
+BY_NETWORK = "clean"
+
+
+def small_study(folder: Path) -> Path:
+    folder.mkdir()
+    config = make_study(folder)
+    sheet = folder / "scans.tsv"
+    header, *rows = [line.split("\t") for line in sheet.read_text().splitlines()]
+    chosen = [row for row in rows if row[0] in SCANS]
+    for row in chosen:
+        if row[0] == BY_NETWORK:
+            row[header.index("root_mask")] = ""
+    sheet.write_text("\n".join("\t".join(row) for row in [header, *chosen]) + "\n")
+    return config
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Tables of a run on one machine that nothing disturbed."""
+    config = small_study(tmp_path_factory.mktemp("undisturbed") / "study")
+    code, output = run(config)
+    assert code == 0, output
+    return tables_of(config.parent / "results")
+
+
+def test_replaced_weights_stop_only_the_networks_and_a_second_run_finishes(
+    cluster, tables, tmp_path
+):
+    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study")
+    results = tmp_path / "study/results"
+    wrong, right = {"network": {"sha256": "0" * 64}}, yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump(right | {"localise": wrong}))
+    code, output = site.run(config)
+    assert code == 1, output
+    tries = [job for job in after(0) if job["step"] == "localise"]
+    assert [job["JobState"] for job in tries] == ["FAILED"] * 3
+    assert "SHA-256" in (results / "logs/localise_batch/batch-00001.log").read_text()
+    assert read_record(results / "scans/large/calcium.json")["status"] == "ok"
+    assert read_record(results / "scans/truncated/calcium.json")["reason"] == "unreadable"
+    assert not (results / "cohort/calcium.csv").exists()
+
+    config.write_text(yaml.safe_dump(right))
+    first = last_number()
+    code, output = site.run(config)
+    assert code == 0, output
+    assert tables_of(results) == tables
+    jobs = {job["step"]: job for job in after(first)}
+    assert all(job["JobState"] == "COMPLETED" for job in jobs.values())
+    assert set(jobs) == {"localise", "crop", "segment", "measure", "cohort"}
+    for step, job in jobs.items():
+        network = step in ("localise", "segment")
+        assert job["Partition"] == ("gpu" if network else "cpu")
+        assert ("gres/gpu=1" in job["TRES"]) == network, job["TRES"]
+    spans = read_traces(results / "logs/trace")
+    assert [s.scan_id for s in spans if s.stage == "localise"][-2:] == [START_UP, BY_NETWORK]
+    assert {s.device for s in spans} <= {"gpu0", "gpu1"}
+    assert overlaps(spans) == []
+
+    code, output = site.run(config)
+    assert code == 0
+    assert "Nothing to be done" in output
+
+
+def test_cancelled_hung_out_of_memory_and_lost_with_its_node_are_tried_again(
+    cluster, tables, tmp_path
+):
+    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study")
+    profile = yaml.safe_load((site.folder / "slurm/config.yaml").read_text())
+    measuring = ("place_root", "measure_calcium", "compare_root", "draw_picture")
+    profile["set-resources"] |= {rule: {"mem_mb": "40*attempt**5"} for rule in measuring}
+    (site.folder / "slurm/config.yaml").write_text(yaml.safe_dump(profile))
+    first = last_number()
+    process = site.start(config)
+    cancelled = wait_for_running("prepare", first)
+    ask("scancel", cancelled["JobId"])
+    wait_for_state(cancelled, "CANCELLED")
+
+    lost = wait_for_running("prepare", int(cancelled["JobId"]))
+    ask("scontrol", "update", f"nodename={lost['NodeList']}", "state=down", "reason=test")
+    wait_for_state(lost, "NODE_FAIL")
+    ask("scontrol", "update", f"nodename={lost['NodeList']}", "state=resume")
+
+    hung = wait_for_running("localise", first)
+    cluster.stop_controller()
+    cluster.start_controller()
+    wait_until(cluster.states, "the controller does not answer")
+    hang(hung)
+    ask("scontrol", "update", f"jobid={hung['JobId']}", "timelimit=1")
+    wait_for_state(hung, "TIMEOUT")
+
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert tables_of(tmp_path / "study/results") == tables
+    starved, *_ = [job for job in after(first) if job["step"] == "measure"]
+    assert starved["JobState"] == "OUT_OF_MEMORY"
+
+
+def wrapper(site: Site, config: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, ROOT / "workflow_scripts/run_cohort.py", "--configfile", config]
+    return subprocess.Popen(
+        [*map(str, [*command, *arguments])],
+        cwd=site.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_cron_starts_once_at_a_time_and_heals_after_a_kill(cluster, tables, tmp_path):
+    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study")
+    first = last_number()
+    killed = wrapper(site, config)
+    job = wait_for_running("prepare", first)
+    second = wrapper(site, config)
+    assert "another run is at work" in second.communicate()[0]
+    assert second.returncode == 75
+
+    hang(job)
+    children = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
+    for number in (killed.pid, *map(int, children)):
+        os.kill(number, signal.SIGKILL)
+    killed.wait()
+    assert [j["JobState"] for j in after(first)] == ["RUNNING"]
+
+    healed = wrapper(site, config)
+    line, _ = healed.communicate()
+    assert healed.returncode == 0, line
+    assert "a run had crashed: 1 of its jobs cancelled" in line
+    assert "OK measured 2, excluded 2, failed 0, begun 0, waiting 0" in line
+    assert (site.folder / "logs/cohort/status.txt").read_text() == line
+    assert len(list((site.folder / "logs/cohort").glob("*Z.log"))) == 2
+    assert tables_of(tmp_path / "study/results") == tables
