@@ -46,8 +46,8 @@ def read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides the numbers: the settings without paths, device and batch size."""
-    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file"}
+    """SHA-256 of what decides the numbers: without paths, device, batch size and training."""
+    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "training"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
