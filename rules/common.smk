@@ -63,7 +63,9 @@ def of_learned(pattern):
 
 def learned_masks():
     """The reference roots that exist, of the scans that a network learns from."""
-    return [path for scan_id in LEARNED for path in existing(scan_id, "reference_root_mask")]
+    return [
+        path for scan_id in LEARNED for path in existing(scan_id, "reference_root_mask")
+    ]
 
 
 def of_folds(name):
