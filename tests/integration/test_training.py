@@ -28,9 +28,10 @@ TRAINING = {
 
 
 def write_scan(folder, number):
-    """A body of 40 HU with a root of blood at a place of its own."""
+    """A body of 40 HU in air with a root of blood at a place of its own."""
     rng = np.random.default_rng(number)
     hu = rng.normal(40, 10, SHAPE).astype(np.int16)
+    hu[:2] = hu[:, :4] = hu[:, -4:] = -1000
     root = np.zeros(SHAPE, bool)
     root[tuple(slice(start, start + 16) for start in rng.integers(12, 24, 3))] = True
     hu[root] += 400
