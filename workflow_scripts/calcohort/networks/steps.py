@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from calcohort.networks.board import Board
+from calcohort.networks.board import write_scalars
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
 from calcohort.networks.plan import Plan
 from calcohort.networks.unet import build_unet
@@ -171,7 +171,7 @@ class Training:
         with atomic_path(self.folder / "checkpoint.npz") as temporary:
             np.savez(temporary, *values, state=state)
         self._write_log()
-        Board(self.folder).write(self.rows[-1])
+        write_scalars(self.folder / "tensorboard", self.rows[-1])
 
     def _write_log(self) -> None:
         with (
