@@ -71,12 +71,12 @@ def test_a_batch_of_four_steps_along_the_mean_gradient_of_its_samples(store, tmp
     moved = 0
     for number, variable in enumerate(training.model.trainable_variables):
         mean = np.mean([gradient[number] for gradient in gradients], axis=0)
-        clear = np.abs(mean) > 1e-4
-        # Adam's first step has the size of the learning rate, against the gradient's sign.
+        clear = np.abs(mean) > 1e-3
+        # Adam's first step is rate · g / (|g| + 1e-7 / √0.001): the rate against the sign, to 0.4 %.
         change = variable.numpy() - before[number]
         assert change[clear] == pytest.approx(-0.01 * np.sign(mean[clear]), rel=0.01)
         moved += clear.sum()
-    assert moved > 500
+    assert moved > 100
 
 
 def test_the_moving_average_is_what_is_kept(store, tmp_path):
