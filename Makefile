@@ -33,6 +33,8 @@ install: .venv/runtime  ## only install into .venv
 docs: .venv/runtime  ## write the data dictionary and the list of outcomes from the schemas
 	$(BIN)/python workflow_scripts/write_dictionary.py
 
+horovod: .venv/horovod  ## build Horovod (needs g++ and cmake) into .venv, from the cache where it is
+
 lock:  ## pin envs/requirements*.in with hashes (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    envs/requirements.in -o envs/requirements.lock
@@ -57,4 +59,8 @@ clean:  ## remove the demo's results
 	$(BIN)/pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r $<
 	@touch $@
 
-.PHONY: help demo test evaluate install docs lock clean
+.venv/horovod: envs/build_horovod.sh envs/horovod.txt envs/horovod.patch .venv/runtime
+	envs/build_horovod.sh $(BIN)/python
+	@touch $@
+
+.PHONY: help horovod demo test evaluate install docs lock clean

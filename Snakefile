@@ -22,11 +22,18 @@ include: "rules/draw_picture.smk"
 include: "rules/aggregate_cohort.smk"
 include: "rules/assess_agreement.smk"
 include: "rules/write_report.smk"
+include: "rules/prepare_sample.smk"
+include: "rules/split_folds.smk"
+include: "rules/train_fold.smk"
+include: "rules/judge_fold.smk"
+include: "rules/summarise_training.smk"
 
 
 wildcard_constraints:
     scan_id=SCANS_TO_PLAN,
     batch=r"batch-\d+",
+    network=r"unet[12]",
+    fold=r"fold-\d+|all",
 
 
 onstart:
@@ -47,3 +54,8 @@ rule all:
     default_target: True
     input:
         f"{COHORT}/report.html",
+
+
+rule train:
+    input:
+        expand(f"{TRAINED}/MODEL_CARD.md", network=TRAINING["networks"]),

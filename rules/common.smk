@@ -23,6 +23,8 @@ RESULTS = SETTINGS["results"]
 SCAN = f"{RESULTS}/scans/{{scan_id}}"
 BATCH = f"{RESULTS}/batches/{{batch}}"
 COHORT = f"{RESULTS}/cohort"
+STORE = f"{RESULTS}/training/store/{{network}}"
+TRAINED = f"{RESULTS}/training/{{network}}"
 LOGS = f"{RESULTS}/logs"
 BATCH_TABLE = Path(RESULTS, "batches.tsv")
 NETWORK_THREADS = workflow.resource_settings.cores or 8
@@ -36,6 +38,13 @@ BATCHES = read_batches(
     [scan_id for scan_id in SHEET if scan_id not in GIVEN],
     SETTINGS["batch_size"],
 )
+TRAINING = SETTINGS["training"]
+LEARNED = [scan_id for scan_id, row in SHEET.items() if row.get("reference_root_mask")]
+VIEW = {
+    "factor_kji": SETTINGS["downscale"]["factor_kji"],
+    "crop_shape_kji": SETTINGS["crop"]["shape_kji"],
+    "pad_value_hu": SETTINGS["crop"]["pad_value_hu"],
+}
 BATCH_OF = {scan_id: batch for batch, members in BATCHES.items() for scan_id in members}
 
 LARGE = workflow.is_main_process and len(SHEET) > SETTINGS["plan_in_full"]
@@ -88,6 +97,33 @@ def existing(scan_id, *columns):
 def of_members(pattern):
     """A function that lists `pattern` for the scans of a batch."""
     return lambda wildcards: expand(pattern, scan_id=BATCHES[wildcards.batch])
+
+
+def of_learned(pattern):
+    """A function that lists `pattern` for the scans that a network learns from."""
+    return lambda wildcards: expand(pattern, scan_id=LEARNED, **wildcards)
+
+
+def learned_masks():
+    """The reference roots that exist, of the scans that a network learns from."""
+    return [
+        path for scan_id in LEARNED for path in existing(scan_id, "reference_root_mask")
+    ]
+
+
+def of_folds(name):
+    """A function that lists the file `name` of a network's folds."""
+    return lambda wildcards: expand(
+        f"{TRAINED}/fold-{{fold}}/{name}",
+        fold=range(1, TRAINING["folds"] + 1),
+        **wildcards,
+    )
+
+
+def training_of(wildcards):
+    """The settings of one network's training."""
+    others = {"networks", "processes", "unet1", "unet2"} - {wildcards.network}
+    return {key: value for key, value in TRAINING.items() if key not in others}
 
 
 def of_batch(stage):

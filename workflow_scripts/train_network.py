@@ -61,7 +61,8 @@ def main() -> None:
     ):
         logging.info("training store: phantom %d, %d of %d", seed, number, len(seeds))
 
-    from calcohort.networks.train import Plan, train  # after the store: no TensorFlow in its forks
+    from calcohort.networks.plan import Plan
+    from calcohort.networks.train import train  # after the store: no TensorFlow in its forks
 
     plan = Plan(
         options.network, tuple(options.stage), options.filters, options.depth,
@@ -69,7 +70,8 @@ def main() -> None:
     )  # fmt: skip
     weights = options.weights or Path("models") / f"{options.network}.weights.h5"
     folder = options.folder or Path("results/training") / options.network
-    train(plan, options.store, training, validation, folder, weights, options.start_from)
+    names = [[str(seed) for seed in part] for part in (training, validation)]
+    train(plan, options.store, *names, folder, weights, options.start_from)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     logging.info("sha256 %s  %s", digest, weights)
 

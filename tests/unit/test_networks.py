@@ -18,8 +18,9 @@ from calcohort.networks import data
 from calcohort.networks.augment import draw_patch, vary_luminance
 from calcohort.networks.data import make_store
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
+from calcohort.networks.plan import Plan
 from calcohort.networks.predict import Network, block_means, load_network, read_ahead
-from calcohort.networks.train import Plan, train
+from calcohort.networks.train import train
 from calcohort.networks.unet import InstanceNormalisation, build_unet, level_filters
 from calcohort.outcomes import UserError
 from calcohort.volume import Grid
@@ -242,7 +243,7 @@ PLAN = Plan("unet2", (((16, 16, 16), 30), ((8, 8, 8), 2)), filters=2, depth=2, l
 
 
 def run_training(plan, store, folder):
-    train(plan, store, [1, 2], [3], folder, folder / "out.weights.h5")
+    train(plan, store, ["1", "2"], ["3"], folder, folder / "out.weights.h5")
     with (folder / "log.csv").open() as file:
         return list(csv.DictReader(file))
 
@@ -253,7 +254,7 @@ def test_training_learns_validates_and_resumes_where_it_was_killed(store, tmp_pa
     assert float(whole[14]["loss"]) < 0.5 * float(whole[0]["loss"])
     assert [bool(row["validation_dice_mean"]) for row in whole] == [False] * 14 + [True] * 2
 
-    from calcohort.networks import train as module
+    from calcohort.networks import steps as module
 
     class KilledError(Exception):
         pass

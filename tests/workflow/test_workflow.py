@@ -65,6 +65,17 @@ def test_the_plan_has_every_scan_once_and_masks_skip_the_networks(study):
     assert jobs["localise_batch"] == jobs["segment_batch"] == jobs["compare_root"] == "1"
 
 
+def test_training_is_planned_for_each_network_and_fold(study):
+    plan = snakemake("-n", "--cores", 2, "--configfile", study, "--", "train")
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    jobs = planned(plan.stdout + plan.stderr)
+    # One scan of the three has a reference; two networks, five folds, and one training on all.
+    assert (jobs["convert_scan"], jobs["prepare_sample"]) == ("1", "2")
+    assert (jobs["train_fold"], jobs["judge_fold"]) == ("12", "10")
+    assert jobs["split_folds"] == jobs["summarise_training"] == "2"
+    assert "measure_calcium" not in jobs
+
+
 def test_one_rule_a_file_and_one_script_a_rule():
     for path in (ROOT / "rules").glob("*.smk"):
         rules = re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)

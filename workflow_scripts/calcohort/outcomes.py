@@ -19,7 +19,9 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 OK, EXCLUDED, FAILED = "ok", "excluded", "failed"
-MACHINE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EROFS, errno.EMFILE}
+MACHINE_TROUBLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EROFS, errno.EMFILE
+}  # fmt: skip
 
 
 class Reason(StrEnum):

@@ -17,4 +17,8 @@ STAGE_VERSIONS = {
     "aggregate": 1,
     "agreement": 1,
     "report": 1,
+    "prepare": 1,
+    "train": 1,
+    "judge": 1,
+    "summarise": 1,
 }

@@ -1,8 +1,18 @@
-"""Random changes of training samples (paper 000, section IV.A), each with a probability of 0.5."""
+"""Random changes of training samples, each with a probability of 0.5.
+
+`draw_patch`, `vary_luminance` and `flip` are those of paper 000, section IV.A; `deform` and
+`roughen` go beyond it and are off by default.
+"""
 
 import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 PROBABILITY = 0.5
+GEOMETRY = ("rotation", "scaling", "elastic")
+EXTRA = (*GEOMETRY, "noise", "blur", "contrast_mixing")
+"""Names of the augmentations beyond the paper's."""
+ELASTIC_NODES, CURVE_NODES = 5, 6
 
 
 def draw_patch(
@@ -20,8 +30,9 @@ def draw_patch(
     image, label : ndarray, ``[k, j, i]``
         A sample.
     shape : tuple of int
-        The patch's shape, at most the sample's; half of all patches are `smaller_by` voxels
-        smaller on every side.
+        The patch's shape. A side longer than the sample becomes the longest multiple of
+        `smaller_by` that fits; half of all patches are `smaller_by` voxels smaller on every side
+        that is longer than that.
     rng : numpy.random.Generator
         The source of chance.
     smaller_by : int
@@ -34,9 +45,9 @@ def draw_patch(
     (ndarray, ndarray)
         Views of `image` and `label`.
     """
-    shape = np.array(shape)
+    shape = np.minimum(shape, np.array(image.shape) // smaller_by * smaller_by)
     if rng.random() < PROBABILITY:
-        shape = shape - smaller_by
+        shape = np.maximum(shape - smaller_by, smaller_by)
     room = np.array(image.shape) - shape
     first = rng.integers(0, room + 1)
     if rng.random() < around_root:
@@ -88,3 +99,90 @@ def flip(
     if rng.random() < PROBABILITY:
         return image[..., ::-1], label[..., ::-1]
     return image, label
+
+
+def deform(
+    image: np.ndarray,
+    label: np.ndarray,
+    rng: np.random.Generator,
+    rotation: float = 0,
+    scaling: float = 0,
+    elastic: float = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn, scale and bend a patch about its centre, each with a probability of 0.5.
+
+    Parameters
+    ----------
+    image, label : ndarray, ``[k, j, i]``
+        A patch.
+    rng : numpy.random.Generator
+        The source of chance.
+    rotation : float
+        Largest turn about each axis, degrees.
+    scaling : float
+        Largest change of size: 0.1 draws a factor from 0.9 to 1.1.
+    elastic : float
+        Standard deviation of the displacements of a grid of 5³ nodes, voxels; cubic between them.
+
+    Returns
+    -------
+    (ndarray of float32, ndarray)
+        Image by linear interpolation, label by the nearest voxel; edge values outside.
+    """
+    chosen = [amount * (rng.random() < PROBABILITY) for amount in (rotation, scaling, elastic)]
+    if not any(chosen):
+        return image, label
+    turn = Rotation.from_euler("zyx", rng.uniform(-chosen[0], chosen[0], 3), degrees=True)
+    matrix = turn.as_matrix() / (1 + rng.uniform(-chosen[1], chosen[1]))
+    centre = (np.array(image.shape) - 1) / 2
+    index = np.indices(image.shape, dtype=np.float32)
+    moved = np.tensordot(matrix, index - centre[:, None, None, None], 1)
+    moved += centre[:, None, None, None]
+    if chosen[2]:
+        zoom = np.array(image.shape) / ELASTIC_NODES
+        for axis in range(3):
+            nodes = rng.normal(0, chosen[2], (ELASTIC_NODES,) * 3)
+            moved[axis] += ndimage.zoom(nodes, zoom, order=3, mode="nearest", grid_mode=True)
+    return (
+        ndimage.map_coordinates(image.astype(np.float32), moved, order=1, mode="nearest"),
+        ndimage.map_coordinates(label, moved, order=0, mode="nearest"),
+    )
+
+
+def roughen(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    noise: float = 0,
+    blur: float = 0,
+    contrast_mixing: float = 0,
+) -> np.ndarray:
+    """Blur a patch, add noise and shift the luminance of some of its tissues.
+
+    Parameters
+    ----------
+    image : ndarray, ``[k, j, i]``
+        Intensities in [0, 1].
+    rng : numpy.random.Generator
+        The source of chance.
+    noise : float
+        Largest standard deviation of the noise, in intensities.
+    blur : float
+        Largest standard deviation of the Gaussian, voxels.
+    contrast_mixing : float
+        Largest shift of the nodes of a rising curve through which all intensities go, so that
+        tissues change their contrast among each other.
+
+    Returns
+    -------
+    ndarray of float32, ``[k, j, i]``
+    """
+    image = image.astype(np.float32)
+    if contrast_mixing and rng.random() < PROBABILITY:
+        nodes = np.linspace(0, 1, CURVE_NODES)
+        bent = np.sort(nodes + rng.uniform(-contrast_mixing, contrast_mixing, CURVE_NODES))
+        image = np.interp(image, nodes, bent).astype(np.float32)
+    if blur and rng.random() < PROBABILITY:
+        image = ndimage.gaussian_filter(image, rng.uniform(0, blur))
+    if noise and rng.random() < PROBABILITY:
+        image = image + rng.normal(0, rng.uniform(0, noise), image.shape).astype(np.float32)
+    return image

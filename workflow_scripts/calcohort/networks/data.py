@@ -33,7 +33,7 @@ JITTER_MM = 6
 
 @dataclass(frozen=True)
 class Sample:
-    """One phantom for one network: `image` float16 in [0, 1] and `label` uint8, ``[k, j, i]``."""
+    """One scan for one network: `image` float16 in [0, 1] and `label` uint8, ``[k, j, i]``."""
 
     image: np.ndarray
     label: np.ndarray
@@ -77,11 +77,17 @@ def make_store(
 
 def _keep(store: Path, network: str, block_kji: tuple[int, int, int], seed: int) -> int:
     make = {"unet1": scan_and_box, "unet2": crop_and_root}[network]
-    image, label = make(draw_anatomy(seed), block_kji)
-    for kind, array in (("image", image.astype(np.float16)), ("label", label.astype(np.uint8))):
-        with atomic_path(_path(store, seed, network, kind)) as temporary:
-            np.save(temporary, array)
+    keep_sample(store, seed, network, *make(draw_anatomy(seed), block_kji))
     return seed
+
+
+def keep_sample(
+    store: Path, name: int | str, network: str, image: np.ndarray, label: np.ndarray
+) -> None:
+    """Write a sample (`Sample`), the image before the label."""
+    for kind, array in (("image", image.astype(np.float16)), ("label", label.astype(np.uint8))):
+        with atomic_path(_path(store, name, network, kind)) as temporary:
+            np.save(temporary, array)
 
 
 def scan_and_box(
@@ -117,11 +123,12 @@ def crop_and_root(
     )
     hu = np.full(grid.shape, AIR_HU, dtype=phantom.hu.dtype)
     hu[inside] = phantom.hu[inside]
-    box = _jittered(bounding_slices(phantom.root), grid, rng)
+    box = jittered(bounding_slices(phantom.root), grid, rng)
     return normalise(lower_calcium(hu, box)), phantom.root
 
 
-def _jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tuple[slice, ...]:
+def jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tuple[slice, ...]:
+    """Return the box with the margin and the errors that U-Net1's has, inside the grid's start."""
     sides_mm = rng.uniform(BOX_MARGIN_MM - JITTER_MM, BOX_MARGIN_MM + JITTER_MM, (2, 3))
     low, high = np.round(sides_mm / grid.spacing_mm).astype(int)
     return tuple(
@@ -130,12 +137,12 @@ def _jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> t
     )
 
 
-def _path(store: Path, seed: int, network: str, kind: str) -> Path:
-    return Path(store) / network / f"{seed}_{kind}.npy"
+def _path(store: Path, name: int | str, network: str, kind: str) -> Path:
+    return Path(store) / network / f"{name}_{kind}.npy"
 
 
-def read_sample(store: Path, seed: int, network: str) -> Sample:
-    """Open the sample of `seed` for `network` ("unet1" or "unet2"); voxels are read when used."""
+def read_sample(store: Path, name: int | str, network: str) -> Sample:
+    """Open the sample `name` (a phantom's is its seed) for `network`; voxels are read when used."""
     return Sample(
-        *(np.load(_path(store, seed, network, kind), mmap_mode="r") for kind in ("image", "label"))
+        *(np.load(_path(store, name, network, kind), mmap_mode="r") for kind in ("image", "label"))
     )

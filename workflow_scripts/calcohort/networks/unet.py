@@ -35,10 +35,10 @@ class InstanceNormalisation(layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: tuple) -> None:
-        """Make one scale and one shift per channel."""
-        channels = (input_shape[-1],)
-        self.scale = self.add_weight(name="scale", shape=channels, initializer="ones")
-        self.shift = self.add_weight(name="shift", shape=channels, initializer="zeros")
+        """Make one scale and one shift per channel, float32 at any precision."""
+        options = {"shape": (input_shape[-1],), "dtype": "float32", "autocast": False}
+        self.scale = self.add_weight(name="scale", initializer="ones", **options)
+        self.shift = self.add_weight(name="shift", initializer="zeros", **options)
 
     def call(self, x):
         """Normalise ``x [batch, k, j, i, channel]``."""
@@ -74,6 +74,7 @@ def build_unet(
     input_shape: tuple[int | None, int | None, int | None] = (None, None, None),
     classes: int = 2,
     kernel_initializer: str = "glorot_uniform",
+    dtype: str | None = None,
 ) -> keras.Model:
     """Build the U-Net.
 
@@ -89,6 +90,9 @@ def build_unet(
         Channels of the softmax; the background is the first.
     kernel_initializer : str
         "zeros" saves time where weights are loaded anyway.
+    dtype : str, optional
+        Keras's dtype policy, for instance "mixed_bfloat16"; weights, norms and softmax stay
+        float32.
 
     Returns
     -------
@@ -97,14 +101,14 @@ def build_unet(
     """
 
     def convolve(x, width, stride=1):
-        x = layers.Conv3D(
-            width, 3, stride, "same", use_bias=False, kernel_initializer=kernel_initializer
-        )(x)
-        x = InstanceNormalisation()(x)
-        return layers.LeakyReLU(negative_slope=0.01)(x)
+        x = layers.Conv3D(width, 3, stride, "same", use_bias=False, **options)(x)
+        x = InstanceNormalisation(dtype=dtype)(x)
+        return layers.LeakyReLU(negative_slope=0.01, dtype=dtype)(x)
 
     def up(x, width):
-        return layers.Conv3DTranspose(width, 2, 2, kernel_initializer=kernel_initializer)(x)
+        return layers.Conv3DTranspose(width, 2, 2, **options)(x)
+
+    options = {"kernel_initializer": kernel_initializer, "dtype": dtype}
 
     first, *deeper = level_filters(filters, depth)
     image = layers.Input((*input_shape, 1))
@@ -117,8 +121,8 @@ def build_unet(
 
     for skip in reversed(skips):
         width = skip.shape[-1]
-        x = layers.Concatenate()([up(x, width), skip])
+        x = layers.Concatenate(dtype=dtype)([up(x, width), skip])
         x = convolve(convolve(x, width), width)
 
-    x = layers.Conv3D(classes, 3, padding="same", kernel_initializer=kernel_initializer)(x)
+    x = layers.Conv3D(classes, 3, padding="same", **options)(x)
     return keras.Model(image, layers.Softmax(dtype="float32")(x), name="unet")

@@ -1,0 +1,30 @@
+"""Judge a fold's network by the scans it has not seen. In: weights, scans. Out: scans.csv."""
+
+import csv
+import hashlib
+from pathlib import Path
+
+from calcohort.logs import job_log
+from calcohort.networks.predict import load_network
+from calcohort.outcomes import atomic_path
+from calcohort.training import FIGURES
+from calcohort.training.judge import judge_scans
+from calcohort.training.split import read_split
+
+if __name__ == "__main__":
+    source, params = snakemake.input, snakemake.params
+    with job_log(snakemake.log[0]):
+        fold = int(snakemake.wildcards.fold.removeprefix("fold-"))
+        files = zip(params.scan_ids, source.cts, params.masks, strict=True)
+        fold_of = read_split(source.split)
+        held_out = [scan for scan in files if fold_of[scan[0]] == fold]
+        digest = hashlib.sha256(Path(source.weights).read_bytes()).hexdigest()
+        network = load_network(source.weights, digest, device=params.device, **params.shape)
+        with (
+            atomic_path(snakemake.output[0]) as temporary,
+            temporary.open("w", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, ["scan_id", "fold", *FIGURES], lineterminator="\n")
+            writer.writeheader()
+            for row in judge_scans(network, snakemake.wildcards.network, held_out, params.view):
+                writer.writerow(row | {"fold": fold})

@@ -1,0 +1,28 @@
+"""Prepare a training sample. In: ct.nii.gz, the sheet's mask. Out: image, label, record."""
+
+from pathlib import Path
+
+from calcohort.logs import job_log
+from calcohort.outcomes import run_stage
+from calcohort.training.sample import prepare_sample
+
+if __name__ == "__main__":
+    source, output, params = snakemake.input, snakemake.output, snakemake.params
+    network, scan_id = snakemake.wildcards.network, snakemake.wildcards.scan_id
+    with job_log(snakemake.log[0]):
+        run_stage(
+            "prepare",
+            scan_id,
+            lambda: prepare_sample(
+                Path(output.image).parents[1],
+                network,
+                scan_id,
+                source.ct,
+                Path(params.mask),
+                params.block_kji,
+                **params.view,
+            ),
+            record=output.record,
+            upstream=[source.upstream],
+            images=[output.image, output.label],
+        )
