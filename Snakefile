@@ -21,6 +21,7 @@ include: "rules/compare_root.smk"
 include: "rules/draw_picture.smk"
 include: "rules/aggregate_cohort.smk"
 include: "rules/assess_agreement.smk"
+include: "rules/compare_thresholds.smk"
 include: "rules/write_report.smk"
 
 

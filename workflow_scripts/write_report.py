@@ -5,6 +5,7 @@ from pathlib import Path
 from calcohort.logs import job_log
 from calcohort.outcomes import write_record
 from calcohort.provenance import collect
+from calcohort.report.laboratory import laboratory_section
 from calcohort.report.page import find_figures, write_report
 from calcohort.tables import read_table
 from calcohort.versions import STAGE_VERSIONS
@@ -15,7 +16,7 @@ if __name__ == "__main__":
         settings = params.settings
         tables = {
             name: read_table(source[name])
-            for name in ("scans", "calcium", "segmentation", "agreement")
+            for name in ("scans", "calcium", "segmentation", "agreement", "categories")
         }
         weights = {
             name: {"path": network["weights"], "sha256": network["sha256"]}
@@ -26,6 +27,13 @@ if __name__ == "__main__":
         write_report(
             Path(output.page),
             title="Calcium of the aortic root",
+            laboratory=laboratory_section(
+                read_table(source.laboratory_agreement),
+                read_table(source.k_fits),
+                Path(source.curves),
+                settings["laboratory"]["rules"],
+                settings["measure"]["mask_rule"],
+            ),
             figures=find_figures(Path(source.figures), settings["measure"]["mask_rule"]),
             pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),
             provenance=provenance,

@@ -15,6 +15,7 @@ STAGE_VERSIONS = {
     "picture": 1,
     "compare": 1,
     "aggregate": 1,
-    "agreement": 1,
-    "report": 1,
+    "agreement": 2,
+    "laboratory": 1,
+    "report": 2,
 }
