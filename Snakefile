@@ -22,6 +22,7 @@ include: "rules/draw_picture.smk"
 include: "rules/aggregate_cohort.smk"
 include: "rules/assess_agreement.smk"
 include: "rules/compare_thresholds.smk"
+include: "rules/associate_outcomes.smk"
 include: "rules/write_report.smk"
 
 

@@ -8,6 +8,7 @@ rule write_report:
         laboratory_agreement=f"{COHORT}/laboratory_agreement.csv",
         k_fits=f"{COHORT}/k_fits.csv",
         curves=f"{COHORT}/curves",
+        associations=f"{COHORT}/associations.csv",
         figures=f"{COHORT}/figures",
         pictures=expand(f"{SCAN}/qc.png", scan_id=SHEET),
     output:

@@ -122,7 +122,7 @@ def write(path, **changes) -> str:
     tables["categories"] = category_table(tables["calcium"], tables["scans"], choices=Choices())
     given = tables | {
         "title": "A study",
-        "laboratory": Section("laboratory", "Threshold laboratory", []),
+        "further": [Section("laboratory", "Threshold laboratory", [])],
         "figures": {},
         "pictures": {},
         "provenance": provenance(),

@@ -14,6 +14,7 @@ TABLES = (
     "categories",
     "laboratory",
     "k_fits",
+    "associations",
 )
 
 

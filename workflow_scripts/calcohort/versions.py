@@ -17,5 +17,6 @@ STAGE_VERSIONS = {
     "aggregate": 1,
     "agreement": 2,
     "laboratory": 1,
+    "association": 1,
     "report": 2,
 }

@@ -47,7 +47,7 @@ def write_report(
     segmentation: pd.DataFrame,
     agreement: pd.DataFrame,
     categories: pd.DataFrame,
-    laboratory: Section,
+    further: list[Section],
     figures: Mapping[str, Path],
     pictures: Mapping[str, Path],
     provenance: Mapping[str, Any],
@@ -63,8 +63,8 @@ def write_report(
     scans, calcium, segmentation, agreement, categories : DataFrame
         The cohort's tables (`tables.read_table`). All but `scans` may be empty; sections without
         anything to show say so or are left out.
-    laboratory : Section
-        Of `laboratory.laboratory_section`.
+    further : list of Section
+        What stands after the agreement: laboratory, outcomes.
     figures : mapping
         Caption to SVG or PNG file, of the agreement section.
     pictures : mapping
@@ -86,7 +86,7 @@ def write_report(
         Section("cohort", "Cohort", [contents.cohort(scans)]),
         _calcium(scans, calcium, rule),
         _agreement(agreement, categories, figures, provenance["settings"]["measure"]),
-        laboratory,
+        *further,
         *([] if segmentation.empty else [_segmentation(segmentation)]),
         Section("pictures", "Pictures", _pictures(scans, pictures, anchors)),
         Section(
