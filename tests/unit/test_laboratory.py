@@ -22,7 +22,7 @@ def scan(seed, blood_hu=500.0):
     rng = np.random.default_rng(seed)
     hu = rng.normal(40, 25, SHAPE)
     hu[ROOT] = rng.normal(blood_hu, 25, (36, 36, 36))
-    hu[4:11, 6:42, 6:42] -= 80
+    hu[4:12, 6:42, 6:42] -= 80
     for k, j, i in rng.integers((6, 8, 8), (14, 36, 36), (6, 3)):
         hu[k : k + 4, j : j + 4, i : i + 4] = rng.integers(700, 1400)
     root = np.zeros(SHAPE, bool)

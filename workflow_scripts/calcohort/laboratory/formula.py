@@ -46,6 +46,12 @@ def parse(name: str, formula: str) -> ast.expr:
     return tree
 
 
+def check_formulas(formulas: Mapping[str, str | float]) -> None:
+    """Parse all formulas of a study, for their mistakes alone; see `parse`."""
+    for name, formula in formulas.items():
+        parse(name, str(formula))
+
+
 def evaluate(name: str, tree: ast.expr, values: Mapping[str, float]) -> float:
     """Threshold in HU of a parsed formula.
 
