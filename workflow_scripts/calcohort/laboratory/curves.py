@@ -82,12 +82,13 @@ def draw_page(curves: Sequence[Curve], rule: str) -> Figure:
     grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, curve in zip(grid, curves, strict=False):
         _draw(axes, curve, rule)
-    for axes in grid[len(curves) :]:
-        axes.set_axis_off()
+    for empty in range(len(curves), len(grid)):
+        grid[empty].set_axis_off()
+        grid[empty - COLUMNS].tick_params(labelbottom=True)
     ticks = [0, 1, 10, 100, 1000, 10_000]
     grid[0].set_yscale("symlog", linthresh=1)
     grid[0].set_yticks(ticks, [f"{tick}" for tick in ticks])
-    grid[0].set(xlim=(LOWEST_HU, HIGHEST_HU), ylim=(0, 100_000))
+    grid[0].set(xlim=(LOWEST_HU, HIGHEST_HU), ylim=(-0.2, 100_000))
     figure.supxlabel("Threshold (HU)", fontsize=10)
     figure.supylabel("Calcium volume (mm³)", fontsize=10)
     handles = dict(
