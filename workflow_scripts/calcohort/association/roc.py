@@ -3,13 +3,13 @@
 References
 ----------
 DeLong, DeLong, Clarke-Pearson, Biometrics 1988; 44: 837-845. Sun, Xu, IEEE Signal Process Lett
-2014; 21: 1389-1393 (by midranks).
+2014; 21: 1389-1393 (by midranks). Pepe: The statistical evaluation of medical tests, 2003.
 """
 
 import math
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from calcohort.agreement.limits import CONFIDENCE
 
@@ -39,13 +39,19 @@ def areas(outcome: np.ndarray, markers: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def describe_area(auc: float, variance: float) -> dict[str, float]:
-    """`value`, its interval ``± 1.96 SE`` kept within 0 and 1, and `p` of an area of 0.5."""
+    """`value`, its interval, and two-sided `p` of an area of 0.5.
+
+    The interval is ``± 1.96 SE`` on the logit (Pepe 2003), which stays within 0 and 1 and holds
+    better in small samples than the plain one; p is of the plain ``(AUC - 0.5) / SE``. Areas of 0
+    and 1 have neither.
+    """
     error = math.sqrt(max(variance, 0))
-    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * error
-    found = {"value": auc, "ci_low": max(auc - half, 0.0), "ci_high": min(auc + half, 1.0)}
-    if error == 0:
+    if error == 0 or not 0 < auc < 1:
         return {"value": auc}
-    return found | {"p": 2 * stats.norm.sf(abs(auc - 0.5) / error)}
+    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * error / (auc * (1 - auc))
+    low, high = special.expit([special.logit(auc) - half, special.logit(auc) + half])
+    p = 2 * stats.norm.sf(abs(auc - 0.5) / error)
+    return {"value": auc, "ci_low": low, "ci_high": high, "p": p}
 
 
 def difference_p(auc: np.ndarray, covariance: np.ndarray, first: int, second: int) -> float:
