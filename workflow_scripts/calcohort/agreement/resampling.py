@@ -16,6 +16,7 @@ from scipy import stats
 
 from calcohort.agreement.limits import CONFIDENCE
 
+FEWEST_PAIRS = 10
 RESAMPLES = 2000
 SEED = 2023
 BATCH = 200
@@ -32,8 +33,8 @@ def error_statistics(a: np.ndarray, r: np.ndarray) -> dict[str, float]:
     Returns
     -------
     dict
-        `mae`, `rmse`, and where the reference varies `r2`; each with `_ci_low` and `_ci_high`, NaN
-        where all resamples are equal.
+        `mae`, `rmse`, and where the reference varies `r2`; from `FEWEST_PAIRS` pairs on each
+        with `_ci_low` and `_ci_high`, NaN where all resamples are equal.
     """
     error, centred = a - r, r - r.mean()
     columns = np.column_stack([np.abs(error), error**2, centred, centred**2])
@@ -43,7 +44,10 @@ def error_statistics(a: np.ndarray, r: np.ndarray) -> dict[str, float]:
     }
     if np.ptp(r) > 0:
         statistics["r2"] = lambda means: 1 - means[..., 1] / (means[..., 3] - means[..., 2] ** 2)
-    n, middle, resampled = len(a), columns.mean(axis=0), resampled_means(columns)
+    n, middle = len(a), columns.mean(axis=0)
+    if n < FEWEST_PAIRS:
+        return {name: statistic(middle) for name, statistic in statistics.items()}
+    resampled = resampled_means(columns)
     left_out = (n * middle - columns) / (n - 1)
     found = {}
     for name, statistic in statistics.items():

@@ -156,6 +156,7 @@ def _plain(value: Any) -> float | int | str | None:
     return float(value) if np.isfinite(value) else None
 
 
+BOOTSTRAP = tuple(f"{name}_ci_{end}" for name in ("mae", "rmse", "r2") for end in ("low", "high"))
 OPTIONAL = (*EQUIVALENCE, *concordance.KAPPA, *limits.RATIO, "zero_kappa", "mape_percent")
 """Statistics that are empty by choice, or for want of zeros or of values above 0."""
 
@@ -165,13 +166,23 @@ def _note(a: np.ndarray, r: np.ndarray, values: dict[str, Any]) -> str:
         return "no pairs"
     if a.size < FEWEST_PAIRS:
         return f"fewer than {FEWEST_PAIRS} pairs: only bias, MAE and zeros"
+    few = a.size < resampling.FEWEST_PAIRS
     if _constant(r):
-        return "the reference is constant: no R², correlation, ICC, CCC or regression"
-    if _constant(a):
-        return "the automatic values are constant: no Pearson correlation or regression"
-    missing = [k for k, value in values.items() if value is None and k not in OPTIONAL]
+        reasons = ["the reference is constant: no R², correlation, ICC, CCC or regression"]
+    elif _constant(a):
+        reasons = ["the automatic values are constant: no Pearson correlation or regression"]
+    else:
+        explained = (*OPTIONAL, *(BOOTSTRAP if few else ()))
+        reasons = _undefined([k for k, v in values.items() if v is None and k not in explained])
+    if few:
+        reasons.append(f"fewer than {resampling.FEWEST_PAIRS} pairs: no bootstrap intervals")
+    return "; ".join(reasons)
+
+
+def _undefined(missing: list[str]) -> list[str]:
+    """Name what is missing, an interval only where its statistic is there."""
     named = {}
     for key in missing:
         of = key.split("_ci_")[0]
         named[of if key == of or of in missing else f"{of} interval"] = None
-    return f"not defined for these values: {', '.join(named)}" if named else ""
+    return [f"not defined for these values: {', '.join(named)}"] if named else []

@@ -97,7 +97,7 @@ def _errors(reference: str, quantity: str, rows: list[Mapping], k: float) -> Tab
     dropped = f" {missing} scans with a reference were not measured." if missing else ""
     definition = "R² is about the identity line and may be negative. MAE, SD and range are of the "
     definition += "absolute error; limits of agreement are bias ± 1.96 SD of the error."
-    caption = f"{name} ({unit}) against the {reference}"
+    caption = f"{name} ({unit}) against {named(reference)}"
     return Table(caption, head, cells, groups=groups, note=f"{definition}{dropped} {note}".strip())
 
 
@@ -121,7 +121,7 @@ def _further(reference: str, quantity: str, rows: list[Mapping]) -> Table:
         ]
         for row in rows
     ]
-    caption = f"Correlation, concordance and regression: {name.lower()} against the {reference}"
+    caption = f"Correlation, concordance and regression: {name.lower()} against {named(reference)}"
     note = f"Regression of automatic on reference, intercepts in {unit}."
     return Table(caption, head, cells, groups=groups, folded=True, note=note)
 
@@ -158,7 +158,7 @@ def _form(reference: str, quantity: str, rows: list[Mapping]) -> Table:
         "either is below 0.05 one pair of limits is wrong, and bias(m) ± 1.96 SD(m) holds instead. "
         "Ratios are of the n pairs with both values above 0."
     )
-    caption = f"Do the limits of agreement fit? {name} against the {reference}"
+    caption = f"Do the limits of agreement fit? {name} against {named(reference)}"
     return Table(
         caption, head, cells, groups=groups, text_columns=frozenset({1}), folded=True, note=note
     )
@@ -187,7 +187,7 @@ def _zeros(reference: str, quantity: str, rows: list[Mapping]) -> Table:
         "MAPE is of the n pairs whose reference is not 0. Weighted kappa (linear) is of the "
         f"configured categories. Equivalence: the bias lies within ± margin ({unit})."
     )
-    caption = f"Zeros, categories and equivalence: {name.lower()} against the {reference}"
+    caption = f"Zeros, categories and equivalence: {name.lower()} against {named(reference)}"
     return Table(caption, head, cells, folded=True, note=note)
 
 
@@ -241,7 +241,7 @@ def subgroup_tables(agreement: pd.DataFrame, rule: str) -> list[Table]:
         head = ["Subgroup", "n", "Bias", "95 % CI", "Limits of agreement", "MAE", "R²"]
         head += ["ICC(A,1)", "95 % CI"]
         of = "" if part["rule"].isna().all() else f" ({rule})"
-        caption = f"Subgroups: {name.lower()}{of} against the {reference}, {unit}"
+        caption = f"Subgroups: {name.lower()}{of} against {named(reference)}, {unit}"
         tables.append(Table(caption, head, rows, folded=True))
     return tables
 
@@ -258,6 +258,11 @@ def category_tables(categories: pd.DataFrame, rule: str) -> list[Table]:
         caption = f"Categories of {name.lower()} ({unit}): first side down, {reference} across"
         tables.append(Table(caption, ["", *names], rows, folded=True))
     return tables
+
+
+def named(reference: str) -> str:
+    """Name a reference in a sentence: `the reader`, `reader B`."""
+    return reference if reference.startswith("reader ") else f"the {reference}"
 
 
 def _with_interval(row: Mapping, key: str, digits: int) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 from calcohort.laboratory.score import PUBLISHED
 from calcohort.measure import RULES
 from calcohort.report.blocks import Image, Section, Table, Text, embed, interval, number
-from calcohort.report.comparisons import QUANTITIES
+from calcohort.report.comparisons import QUANTITIES, named
 
 MOST_PAGES = 4
 
@@ -72,7 +72,7 @@ def rule_tables(
             for row in part.to_dict("records")
         ]
         head = ["Rule", "Threshold, HU", "n", "R²", "95 % CI", "MAE", "95 % CI", "Bias", "Limits"]
-        caption = f"All rules: {name.lower()} ({unit}) against the {reference}"
+        caption = f"All rules: {name.lower()} ({unit}) against {named(reference)}"
         note = (
             "Scored again from the stored voxels of the root. R² is about the identity line; "
             "intervals of R² and MAE are by bootstrap. outflow: median HU of the root's lowest "
