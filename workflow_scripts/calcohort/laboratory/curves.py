@@ -77,7 +77,8 @@ def draw_curves(folder: Path, curves: Sequence[Curve], rule: str) -> list[Path]:
 def draw_page(curves: Sequence[Curve], rule: str) -> Figure:
     """Draw up to 24 curves on one scale: volume on a logarithmic axis that includes 0."""
     rows = -(-len(curves) // COLUMNS)
-    figure = Figure(figsize=(10, 0.9 + 1.75 * rows), layout="constrained")
+    height = 1.1 + 1.75 * rows
+    figure = Figure(figsize=(10, height))
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, curve in zip(grid, curves, strict=False):
@@ -94,8 +95,9 @@ def draw_page(curves: Sequence[Curve], rule: str) -> Figure:
     handles = dict(
         pair for axes in grid for pair in zip(*axes.get_legend_handles_labels()[::-1], strict=True)
     )
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside upper center", ncols=4, frameon=False
+    figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=4, frameon=False)
+    figure.subplots_adjust(
+        left=0.08, right=0.985, bottom=0.6 / height, top=1 - 0.6 / height, wspace=0.06, hspace=0.22
     )
     return figure
 
