@@ -4,6 +4,7 @@ rule assess_agreement:
         calcium=f"{COHORT}/calcium.csv",
     output:
         table=report(f"{COHORT}/agreement.csv", category="Tables"),
+        categories=report(f"{COHORT}/categories.csv", category="Tables"),
         figures=report(
             directory(f"{COHORT}/figures"),
             patterns=["{figure}.png"],
@@ -15,6 +16,7 @@ rule assess_agreement:
     conda:
         "../envs/cpu.yaml"
     params:
+        choices=SETTINGS["agreement"],
         rule_name=SETTINGS["measure"]["mask_rule"],
         version=STAGE_VERSIONS["agreement"],
     message:

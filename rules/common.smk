@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
 from calcohort.finished import ANY_SCAN, Finished, pattern
+from calcohort.laboratory.formula import check_formulas
 from calcohort.lock import lock_results
 from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
@@ -16,6 +17,7 @@ from calcohort.versions import STAGE_VERSIONS
 try:
     SETTINGS = read_settings(config)
     SHEET = read_sheet(SETTINGS["sheet"])
+    check_formulas(SETTINGS["laboratory"]["rules"])
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 

@@ -5,6 +5,7 @@ rule measure_calcium:
         upstream=f"{SCAN}/root.json",
     output:
         mask=f"{SCAN}/calcium_mask.nii.gz",
+        voxels=f"{SCAN}/root_voxels.npz",
         record=f"{SCAN}/calcium.json",
     log:
         f"{LOGS}/measure_calcium/{{scan_id}}.log",

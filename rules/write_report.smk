@@ -4,6 +4,11 @@ rule write_report:
         calcium=f"{COHORT}/calcium.csv",
         segmentation=f"{COHORT}/segmentation.csv",
         agreement=f"{COHORT}/agreement.csv",
+        categories=f"{COHORT}/categories.csv",
+        laboratory_agreement=f"{COHORT}/laboratory_agreement.csv",
+        k_fits=f"{COHORT}/k_fits.csv",
+        curves=f"{COHORT}/curves",
+        associations=f"{COHORT}/associations.csv",
         figures=f"{COHORT}/figures",
         pictures=expand(f"{SCAN}/qc.png", scan_id=SHEET),
     output:

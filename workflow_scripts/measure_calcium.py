@@ -1,28 +1,39 @@
-"""Measure calcium in the root. In: ct.nii.gz, root_mask.nii.gz. Out: calcium mask and numbers."""
+"""Measure calcium. In: ct.nii.gz, root_mask.nii.gz. Out: calcium mask, root voxels, numbers."""
 
 from calcohort import volume
+from calcohort.laboratory.voxels import take_voxels, write_voxels
 from calcohort.logs import job_log
 from calcohort.measure.measure import MeasureSettings, measure_calcium
 from calcohort.outcomes import read_record, run_stage
 
 
-def measure_files(source, mask_path: str, settings: dict) -> dict:
-    """Measure the scan of the rule's input files and write its calcium mask."""
+def measure_files(source, output, settings: MeasureSettings) -> dict:
+    """Measure the scan of the rule's input files; write its calcium mask and root voxels."""
     ct = volume.read(source.ct)
     root = volume.read_mask(source.root, ct.grid)
-    findings, calcium = measure_calcium(ct, root, settings=MeasureSettings(**settings))
-    volume.write(mask_path, volume.Volume(calcium, ct.affine))
+    findings, calcium = measure_calcium(ct, root, settings=settings)
+    volume.write(output.mask, volume.Volume(calcium, ct.affine))
+    voxels = take_voxels(
+        ct,
+        root,
+        luminance_hu=findings["luminance_hu"],
+        luminance_sd_hu=findings["luminance_sd_hu"],
+        connectivity=settings.connectivity,
+        min_lesion_voxels=settings.min_lesion_voxels,
+    )
+    write_voxels(output.voxels, voxels)
     return findings | {"root_source": read_record(source.upstream)["root_source"]}
 
 
 if __name__ == "__main__":
     source, output = snakemake.input, snakemake.output
     with job_log(snakemake.log[0]):
+        settings = MeasureSettings(**snakemake.params.settings)
         run_stage(
             "measure",
             snakemake.wildcards.scan_id,
-            lambda: measure_files(source, output.mask, snakemake.params.settings),
+            lambda: measure_files(source, output, settings),
             record=output.record,
             upstream=[source.upstream],
-            images=[output.mask],
+            images=[output.mask, output.voxels],
         )

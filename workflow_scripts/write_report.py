@@ -5,6 +5,8 @@ from pathlib import Path
 from calcohort.logs import job_log
 from calcohort.outcomes import write_record
 from calcohort.provenance import collect
+from calcohort.report.associations import association_sections
+from calcohort.report.laboratory import laboratory_section
 from calcohort.report.page import find_figures, write_report
 from calcohort.tables import read_table
 from calcohort.versions import STAGE_VERSIONS
@@ -15,7 +17,7 @@ if __name__ == "__main__":
         settings = params.settings
         tables = {
             name: read_table(source[name])
-            for name in ("scans", "calcium", "segmentation", "agreement")
+            for name in ("scans", "calcium", "segmentation", "agreement", "categories")
         }
         weights = {
             name: {"path": network["weights"], "sha256": network["sha256"]}
@@ -23,10 +25,19 @@ if __name__ == "__main__":
         }
         provenance = collect(settings, weights, STAGE_VERSIONS, settings["device"])
         write_record(output.provenance, provenance)
+        rule = settings["measure"]["mask_rule"]
+        laboratory = laboratory_section(
+            read_table(source.laboratory_agreement),
+            read_table(source.k_fits),
+            Path(source.curves),
+            settings["laboratory"]["rules"],
+            rule,
+        )
         write_report(
             Path(output.page),
             title="Calcium of the aortic root",
-            figures=find_figures(Path(source.figures), settings["measure"]["mask_rule"]),
+            further=[laboratory, *association_sections(read_table(source.associations), rule)],
+            figures=find_figures(Path(source.figures), rule),
             pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),
             provenance=provenance,
             **tables,

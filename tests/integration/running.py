@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TABLES = ("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv")
+TABLES = ("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv", "laboratory.csv")
 
 
 def start(config, *arguments):

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from calcohort.agreement.statistics import STATISTICS, agree, deming_slope, intraclass_correlation
+from calcohort.agreement.concordance import ZEROS, intraclass_correlation
+from calcohort.agreement.regression import deming_slope
+from calcohort.agreement.statistics import STATISTICS, agree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -90,7 +92,8 @@ def test_errors_by_hand():
     assert found["r2"] == pytest.approx(1 - 35 / 1000)
     # sar = Σ da dr / 5 with da = -20, -12, 1, 7, 24 and dr = -20, -10, 0, 10, 20
     assert found["ccc"] == pytest.approx(2 * 214 / (234 + 200 + 1))
-    assert found["note"] == ""
+    assert found["note"] == "fewer than 10 pairs: no bootstrap intervals"
+    assert found["mae_ci_low"] is None
 
 
 def test_a_mean_far_off_makes_r2_negative():
@@ -149,10 +152,12 @@ def test_pearson_is_scipys():
 @pytest.mark.parametrize("pairs", [0, 1, 2])
 def test_too_few_pairs_leave_all_but_bias_and_mae_empty(pairs):
     found = agree([5.0, 1.0][:pairs], [2.0, 3.0][:pairs])
-    given_ = {key for key in STATISTICS if found[key] is not None}
+    given_ = {key for key in STATISTICS if found[key] is not None} - set(ZEROS)
     assert given_ == ({"bias", "mae"} if pairs else set())
     assert found["n"] == pairs
-    assert found["note"] == ("fewer than 3 pairs: only bias and MAE" if pairs else "no pairs")
+    assert found["note"] == (
+        "fewer than 3 pairs: only bias, MAE and zeros" if pairs else "no pairs"
+    )
     if pairs == 2:
         assert (found["bias"], found["mae"]) == (0.5, 2.5)
 
@@ -180,14 +185,16 @@ def test_perfect_agreement():
     for key in ("r2", "pearson_r", "icc", "ccc", "slope"):
         assert found[key] == pytest.approx(1), key
     assert found["loa_low"] == found["loa_high"] == found["sd"] == found["mae_sd"] == 0
-    assert all(value is None or np.isfinite(value) for key in STATISTICS for value in [found[key]])
+    numbers = [found[key] for key in STATISTICS if not isinstance(found[key], str | None)]
+    assert np.isfinite(numbers).all()
 
 
 def test_uncorrelated_values_have_no_line():
     assert np.isnan(deming_slope(1.0, 1.0, 0.0))
     found = agree([1.0, -1, -1, 1], [1.0, 1, -1, -1])
     assert found["slope"] is None
-    assert found["note"] == "not defined for these values: slope, intercept"
+    note = "ccc interval, slope, intercept, passing_bablok_slope interval"
+    assert found["note"].startswith(f"not defined for these values: {note}")
 
 
 @pytest.mark.parametrize("bad", [([1, 2], [1, 2, 3]), ([1, np.nan], [1, 2]), ([[1]], [[1]])])

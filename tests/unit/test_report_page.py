@@ -4,11 +4,11 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from calcohort.agreement.agreement import agreement_table
+from calcohort.agreement.agreement import Choices, agreement_table, category_table
 from calcohort.agreement.plots import draw_figures
 from calcohort.measure import thresholds_hu
 from calcohort.provenance import collect
-from calcohort.report.blocks import number, p_value, spread
+from calcohort.report.blocks import Section, number, p_value, spread
 from calcohort.report.page import DEFAULT_WEIGHTS, find_figures, write_report
 from calcohort.report.picture import draw_qc
 from calcohort.versions import STAGE_VERSIONS
@@ -119,8 +119,10 @@ def write(path, **changes) -> str:
         ),
     }
     tables["agreement"] = agreement_table(tables["calcium"], tables["scans"])
+    tables["categories"] = category_table(tables["calcium"], tables["scans"], choices=Choices())
     given = tables | {
         "title": "A study",
+        "further": [Section("laboratory", "Threshold laboratory", [])],
         "figures": {},
         "pictures": {},
         "provenance": provenance(),

@@ -5,7 +5,17 @@ from typing import Any
 from calcohort.outcomes import Reason
 from calcohort.study import read_schema
 
-TABLES = ("sheet", "scans", "calcium", "segmentation", "agreement")
+TABLES = (
+    "sheet",
+    "scans",
+    "calcium",
+    "segmentation",
+    "agreement",
+    "categories",
+    "laboratory",
+    "k_fits",
+    "associations",
+)
 
 
 def data_dictionary() -> str:
@@ -24,7 +34,7 @@ def data_dictionary() -> str:
         parts += [
             f"| `{column}` | {_type(declared)} | {declared.get('unit', '')} "
             f"| {'yes' if column in needed else ''} | {declared['description']} |"
-            for column, declared in schema["properties"].items()
+            for column, declared in [*schema["properties"].items(), *_patterns(schema)]
         ]
         parts.append("")
     return "\n".join(parts)
@@ -46,9 +56,15 @@ def outcome_list() -> str:
     return "\n".join(parts + [f"| `{r.value}` | {r.meaning} |" for r in Reason]) + "\n"
 
 
+def _patterns(schema: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Columns that are named by a pattern, their regular expression bare and safe in a table."""
+    named = schema.get("patternProperties", {}).items()
+    return [(name.strip("^$").replace("|", "\\|"), declared) for name, declared in named]
+
+
 def _type(declared: dict[str, Any]) -> str:
     if "enum" in declared:
-        return ", ".join(f"`{value}`" for value in declared["enum"])
+        return ", ".join("empty" if v is None else f"`{v}`" for v in declared["enum"])
     if declared.get("format") == "path":
         return "path"
     types = declared["type"] if isinstance(declared["type"], list) else [declared["type"]]

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,10 @@ def _cell(text: str | None, schema: dict, column: str) -> Any:
     text = (text or "").strip()
     if not text:
         return None
-    if schema["properties"].get(column, {}).get("type") == "number":
+    declared = schema["properties"].get(column) or next(
+        (d for name, d in schema["patternProperties"].items() if re.search(name, column)), {}
+    )
+    if declared.get("type") == "number":
         try:
             return float(text)
         except ValueError:

@@ -15,12 +15,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from calcohort.agreement.agreement import READER, UNITS, pair
+from calcohort.agreement.agreement import WITHOUT_RULE, pair
+from calcohort.agreement.limits import LIMIT_SDS
+from calcohort.agreement.readings import NAMES, READER, UNITS
 from calcohort.agreement.statistics import agree
 from calcohort.outcomes import atomic_path
 
 BLUE, VERMILION, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
-NAMES = {"threshold_hu": "threshold", "calcium_volume_mm3": "calcium volume"}
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -35,6 +36,8 @@ def bland_altman(
     automatic: ArrayLike, reference: ArrayLike, *, name: str, unit: str, title: str
 ) -> Figure:
     """Draw differences against means with bias, limits of agreement and their 95 % intervals.
+
+    Where constant limits are wrong, those that follow the size are drawn too.
 
     Parameters
     ----------
@@ -57,6 +60,8 @@ def bland_altman(
         _level(axes, found, "bias", "Bias", BLACK, "-")
         _level(axes, found, "loa_high", "+1.96 SD", VERMILION, "--")
         _level(axes, found, "loa_low", "−1.96 SD", VERMILION, "--")
+    if found["limits_form"] == "by size":
+        _follow(axes, found, (automatic + reference) / 2)
     axes.margins(x=0.06, y=0.1)
     axes.set_xlabel(f"Mean of automatic and reference {name} ({unit})")
     axes.set_ylabel(f"Automatic − reference\n{name} ({unit})")
@@ -122,10 +127,12 @@ def draw_figures(
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     for quantity, column in columns.items():
-        pairs = pair(calcium, sheet, rule, quantity, column).dropna()
+        of_rule = None if quantity in WITHOUT_RULE else rule
+        pairs = pair(calcium, sheet, of_rule, quantity, column).dropna()
         if pairs.empty:
             continue
-        labels = {"name": NAMES[quantity], "unit": UNITS[quantity], "title": f"Rule {rule}"}
+        title = f"Rule {rule}" if of_rule else "Root"
+        labels = {"name": NAMES[quantity], "unit": UNITS[quantity], "title": title}
         for stem, draw in (("bland_altman", bland_altman), ("identity", identity_plot)):
             with mpl.rc_context(STYLE):
                 figure = draw(pairs["automatic"], pairs["reference"], **labels)
@@ -161,6 +168,17 @@ def _level(axes: Axes, found: dict, key: str, name: str, colour: str, style: str
     text = f"{name}\n{found[key]:.2f}".replace("-", "−")
     beside = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
     axes.annotate(text, (1.02, found[key]), color=colour, fontsize=9, **beside)
+
+
+def _follow(axes: Axes, found: dict, size: np.ndarray) -> None:
+    """Draw bias and limits that follow the size (`limits.following_limits`)."""
+    ends = np.linspace(size.min(), size.max(), 50)
+    bias = found["bias_at_zero"] + found["bias_by_size"] * ends
+    sd = np.maximum(found["sd_at_zero"] + found["sd_by_size"] * ends, 0)
+    axes.plot(ends, bias, color=BLUE, linewidth=1.2, label="bias and limits by size")
+    for sds in (-LIMIT_SDS, LIMIT_SDS):
+        axes.plot(ends, bias + sds * sd, color=BLUE, linewidth=1.2, linestyle="--")
+    axes.legend(loc="best", frameon=False, fontsize=9)
 
 
 def _signed(value: float) -> str:

@@ -1,64 +1,65 @@
-"""Agreement of a measurement with a reference, pair by pair.
+"""Agreement of a measurement with a reference, pair by pair: everything in one description.
 
-Errors are always automatic - reference. Standard deviations have n - 1. Confidence is 95 %.
-
-References
-----------
-Bland, Altman: Statistical methods for assessing agreement between two methods of clinical
-measurement, Lancet 1986; 1: 307-310 (bias, limits of agreement, their confidence intervals).
-Lin: A concordance correlation coefficient to evaluate reproducibility, Biometrics 1989; 45: 255.
-McGraw, Wong: Forming inferences about some intraclass correlation coefficients, Psychol Methods
-1996; 1: 30 (ICC(A,1), by pingouin). Paper 000, Table 2 (R², absolute error).
+Errors are always automatic - reference. Standard deviations have n - 1. Confidence is 95 %. The
+formulas and their sources stand in `limits`, `regression`, `concordance` and `resampling`.
 """
 
-import math
-import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pingouin
 from numpy.typing import ArrayLike
 from scipy import stats
 
-LIMIT_SDS = 1.96
-CONFIDENCE = 0.95
+from calcohort.agreement import concordance, limits, regression, resampling
+
 FEWEST_PAIRS = 3
+FEWEST_FOR_FORM = 4
+
+ABSOLUTE = ("mae", "mae_sd", "mae_ci_low", "mae_ci_high", "error_range")
+ROOT_MEAN_SQUARE = ("rmse", "rmse_ci_low", "rmse_ci_high")
+PERCENTAGE = ("mape_percent", "mape_n")
+IDENTITY = ("r2", "r2_ci_low", "r2_ci_high")
+PEARSON = ("pearson_r", "pearson_r_ci_low", "pearson_r_ci_high", "pearson_p", "pearson_r_squared")
+EQUIVALENCE = ("equivalence_margin", "equivalence_p")
 
 STATISTICS = (
-    "bias",
-    "bias_ci_low",
-    "bias_ci_high",
-    "sd",
-    "loa_low",
-    "loa_low_ci_low",
-    "loa_low_ci_high",
-    "loa_high",
-    "loa_high_ci_low",
-    "loa_high_ci_high",
-    "r2",
-    "pearson_r",
-    "pearson_p",
-    "pearson_r_squared",
-    "icc",
-    "icc_ci_low",
-    "icc_ci_high",
-    "ccc",
-    "mae",
-    "mae_sd",
-    "error_range",
-    "slope",
-    "intercept",
+    *limits.CONSTANT,
+    *ABSOLUTE,
+    *ROOT_MEAN_SQUARE,
+    *PERCENTAGE,
+    *IDENTITY,
+    *PEARSON,
+    *concordance.ICC,
+    *concordance.CCC,
+    *regression.DEMING,
+    *regression.PASSING_BABLOK,
+    *limits.FOLLOWING,
+    *limits.RATIO,
+    *concordance.ZEROS,
+    *concordance.KAPPA,
+    *EQUIVALENCE,
 )
 
 
-def agree(automatic: ArrayLike, reference: ArrayLike) -> dict[str, Any]:
+def agree(
+    automatic: ArrayLike,
+    reference: ArrayLike,
+    *,
+    cuts: Sequence[float] | None = None,
+    margin: float | None = None,
+) -> dict[str, Any]:
     """Describe how well `automatic` agrees with `reference`.
 
     Parameters
     ----------
     automatic, reference : array_like, (n,)
         Paired finite values in one unit.
+    cuts : sequence of float, optional
+        Bounds of categories, for kappa (`concordance.confusion`).
+    margin : float, optional
+        Largest bias that does not matter, for the test of equivalence.
 
     Returns
     -------
@@ -66,16 +67,18 @@ def agree(automatic: ArrayLike, reference: ArrayLike) -> dict[str, Any]:
         `n`, the keys of `STATISTICS`, and `note`, which says why a statistic is None ("" where
         none is):
 
-        - `bias`: mean error; its interval ``bias ± t s / √n``.
-        - `sd`: s, standard deviation of the errors.
-        - `loa_low`, `loa_high`: limits of agreement ``bias ± 1.96 s``; their intervals
-          ``± t √(3 s² / n)`` (Bland & Altman 1986).
+        - `bias`, `sd`, `loa_*`, and the limits that follow the size or are ratios: see `limits`.
+        - `mae`, `mae_sd`, `error_range`: mean, SD and largest - smallest of the absolute errors;
+          `rmse`: root mean square error; `mape_percent`: mean of ``100 |error| / reference`` over
+          the `mape_n` pairs whose reference is not 0.
         - `r2`: ``1 - SS_res / SS_tot`` about the identity line; negative where the reference's mean
-          would do better. `pearson_r`, its p (two-sided) and its square are another matter.
-        - `icc`: ICC(A,1), two-way random effects, absolute agreement, single measurement.
-        - `ccc`: Lin's concordance correlation, with variances and covariance over n.
-        - `mae`, `mae_sd`, `error_range`: mean, SD and largest - smallest of the absolute errors.
-        - `slope`, `intercept`: Deming regression of automatic on reference, equal error variances.
+          would do better. `pearson_r` (interval by Fisher's z), its p (two-sided) and its square
+          are another matter.
+        - `icc`, `ccc`, the counts of zeros, and linearly weighted `kappa`: see `concordance`.
+        - `slope`, `intercept` (Deming) and `passing_bablok_*`: see `regression`.
+        - `equivalence_p`: larger p of two one-sided t tests of the bias against ± `margin`.
+
+        Intervals of `mae`, `rmse` and `r2` are by bootstrap (`resampling`).
 
     Raises
     ------
@@ -90,111 +93,96 @@ def agree(automatic: ArrayLike, reference: ArrayLike) -> dict[str, Any]:
     result = dict.fromkeys(STATISTICS)
     if a.size:
         result |= {"bias": (a - r).mean(), "mae": np.abs(a - r).mean()}
+        result |= concordance.zero_agreement(a, r)
     if a.size >= FEWEST_PAIRS:
-        result |= _errors(a - r) | _relation(a, r)
-    values = {key: _finite(value) for key, value in result.items()}
+        result |= limits.constant_limits(a - r) | _errors(a, r) | limits.ratio_limits(a, r)
+        result |= _relation(a, r) | _equivalence(a, r, margin)
+        if cuts:
+            counts = concordance.confusion(a, r, cuts)
+            result |= zip(concordance.KAPPA, concordance.weighted_kappa(counts), strict=True)
+    if a.size >= FEWEST_FOR_FORM and not _constant(a + r):
+        result |= limits.following_limits(a, r)
+    values = {key: _plain(value) for key, value in result.items()}
     return {"n": a.size} | values | {"note": _note(a, r, values)}
 
 
-def _errors(error: np.ndarray) -> dict[str, float]:
-    n, bias, sd = error.size, error.mean(), error.std(ddof=1)
-    t = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
-    low, high = bias - LIMIT_SDS * sd, bias + LIMIT_SDS * sd
-    of_bias, of_limit = t * sd / math.sqrt(n), t * math.sqrt(3 * sd**2 / n)
-    size = np.abs(error)
-    return {
-        "bias_ci_low": bias - of_bias,
-        "bias_ci_high": bias + of_bias,
-        "sd": sd,
-        "loa_low": low,
-        "loa_low_ci_low": low - of_limit,
-        "loa_low_ci_high": low + of_limit,
-        "loa_high": high,
-        "loa_high_ci_low": high - of_limit,
-        "loa_high_ci_high": high + of_limit,
-        "mae_sd": size.std(ddof=1),
-        "error_range": np.ptp(size),
-    }
+def _errors(a: np.ndarray, r: np.ndarray) -> dict[str, float]:
+    size = np.abs(a - r)
+    given = r != 0
+    found = {"mae_sd": size.std(ddof=1), "error_range": np.ptp(size), "mape_n": int(given.sum())}
+    if given.any():
+        found["mape_percent"] = 100 * np.mean(size[given] / np.abs(r[given]))
+    return found | resampling.error_statistics(a, r)
 
 
 def _relation(a: np.ndarray, r: np.ndarray) -> dict[str, float]:
     if _constant(r):
         return {}
-    saa, srr = a.var(), r.var()
-    sar = np.mean((a - a.mean()) * (r - r.mean()))
-    icc, icc_low, icc_high = intraclass_correlation(a, r)
-    result = {
-        "r2": 1 - np.sum((a - r) ** 2) / np.sum((r - r.mean()) ** 2),
-        "ccc": 2 * sar / (saa + srr + (a.mean() - r.mean()) ** 2),
-        "icc": icc,
-        "icc_ci_low": icc_low,
-        "icc_ci_high": icc_high,
-    }
+    icc = concordance.intraclass_correlation(a, r)
+    ccc = concordance.concordance_correlation(a, r)
+    result = dict(zip(concordance.ICC + concordance.CCC, icc + ccc, strict=True))
     if _constant(a):
         return result
     pearson = stats.pearsonr(a, r)
-    slope = deming_slope(saa, srr, sar)
-    return result | {
+    result |= {
         "pearson_r": pearson.statistic,
         "pearson_p": pearson.pvalue,
         "pearson_r_squared": pearson.statistic**2,
-        "slope": slope,
-        "intercept": a.mean() - slope * r.mean(),
     }
+    if a.size > FEWEST_PAIRS:
+        interval = pearson.confidence_interval(limits.CONFIDENCE)
+        result |= {"pearson_r_ci_low": interval.low, "pearson_r_ci_high": interval.high}
+    return result | regression.deming(a, r) | regression.passing_bablok(a, r)
 
 
-def deming_slope(saa: float, srr: float, sar: float) -> float:
-    """Slope of the line with the least squared distances at right angles to it.
-
-    Parameters
-    ----------
-    saa, srr, sar : float
-        Variances of automatic and reference, and their covariance.
-
-    Returns
-    -------
-    float
-        ``(saa - srr + √((saa - srr)² + 4 sar²)) / (2 sar)``; NaN where the covariance is 0.
-    """
-    if sar == 0:
-        return math.nan
-    return (saa - srr + math.hypot(saa - srr, 2 * sar)) / (2 * sar)
-
-
-def intraclass_correlation(a: np.ndarray, r: np.ndarray) -> tuple[float, float, float]:
-    """ICC(A,1) of paired values with its 95 % confidence interval, by pingouin."""
-    scans = np.arange(a.size)
-    table = pd.DataFrame(
-        {
-            "scan": np.tile(scans, 2),
-            "rater": np.repeat(["automatic", "reference"], a.size),
-            "value": np.concatenate([a, r]),
-        }
-    )
-    pingouin.options["round.column.CI95"] = None
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = pingouin.intraclass_corr(table, targets="scan", raters="rater", ratings="value")
-    row = found.set_index("Type").loc["ICC(A,1)"]
-    return row["ICC"], *row["CI95"]
+def _equivalence(a: np.ndarray, r: np.ndarray, margin: float | None) -> dict[str, float]:
+    if margin is None:
+        return {}
+    if _constant(a - r):
+        return {"equivalence_margin": margin}
+    found = pingouin.tost(a, r, bound=margin, paired=True)
+    return {"equivalence_margin": margin, "equivalence_p": found["pval"].iloc[0]}
 
 
 def _constant(values: np.ndarray) -> bool:
     return bool(np.ptp(values) == 0)
 
 
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
+def _plain(value: Any) -> float | int | str | None:
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, np.integer):
+        return int(value)
+    return float(value) if np.isfinite(value) else None
 
 
-def _note(a: np.ndarray, r: np.ndarray, values: dict[str, float | None]) -> str:
+BOOTSTRAP = tuple(f"{name}_ci_{end}" for name in ("mae", "rmse", "r2") for end in ("low", "high"))
+OPTIONAL = (*EQUIVALENCE, *concordance.KAPPA, *limits.RATIO, "zero_kappa", "mape_percent")
+"""Statistics that are empty by choice, or for want of zeros or of values above 0."""
+
+
+def _note(a: np.ndarray, r: np.ndarray, values: dict[str, Any]) -> str:
     if a.size == 0:
         return "no pairs"
     if a.size < FEWEST_PAIRS:
-        return f"fewer than {FEWEST_PAIRS} pairs: only bias and MAE"
+        return f"fewer than {FEWEST_PAIRS} pairs: only bias, MAE and zeros"
+    few = a.size < resampling.FEWEST_PAIRS
     if _constant(r):
-        return "the reference is constant: no R², correlation, ICC, CCC or regression"
-    if _constant(a):
-        return "the automatic values are constant: no Pearson correlation or regression"
-    missing = ", ".join(key for key, value in values.items() if value is None)
-    return f"not defined for these values: {missing}" if missing else ""
+        reasons = ["the reference is constant: no R², correlation, ICC, CCC or regression"]
+    elif _constant(a):
+        reasons = ["the automatic values are constant: no Pearson correlation or regression"]
+    else:
+        explained = (*OPTIONAL, *(BOOTSTRAP if few else ()))
+        reasons = _undefined([k for k, v in values.items() if v is None and k not in explained])
+    if few:
+        reasons.append(f"fewer than {resampling.FEWEST_PAIRS} pairs: no bootstrap intervals")
+    return "; ".join(reasons)
+
+
+def _undefined(missing: list[str]) -> list[str]:
+    """Name what is missing, an interval only where its statistic is there."""
+    named = {}
+    for key in missing:
+        of = key.split("_ci_")[0]
+        named[of if key == of or of in missing else f"{of} interval"] = None
+    return [f"not defined for these values: {', '.join(named)}"] if named else []

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from calcohort.agreement.agreement import whole_cohort
 from calcohort.measure import RULES
 from calcohort.outcomes import EXCLUDED, FAILED
 from calcohort.report.blocks import NOTHING, Cards, Table, interval, number, spread
@@ -51,7 +52,8 @@ def key_numbers(
         low, middle, high = volumes.quantile([0.25, 0.5, 0.75])
         label = f"median calcium volume ({rule})"
         cards.append((f"{number(middle)} mm³", label, f"quartiles {interval(low, high)} mm³"))
-    reader = agreement[(agreement["reference"] == "reader") & (agreement["rule"] == rule)]
+    whole = whole_cohort(agreement)
+    reader = whole[(whole["reference"] == "reader") & (whole["rule"] == rule)]
     for quantity, (name, unit) in QUANTITIES.items():
         for row in reader[(reader["quantity"] == quantity) & (reader["n"] > 0)].to_dict("records"):
             value = f"{number(row['mae'])} {unit}"

@@ -15,7 +15,14 @@ from calcohort.outcomes import atomic_path
 from calcohort.provenance import methods_paragraph
 from calcohort.report import contents
 from calcohort.report.blocks import Code, Drawing, Image, Section, Table, Text, embed
-from calcohort.report.comparisons import QUANTITIES, agreement_tables, segmentation_tables
+from calcohort.report.comparisons import (
+    QUANTITIES,
+    agreement_tables,
+    category_tables,
+    reader_tables,
+    segmentation_tables,
+    subgroup_tables,
+)
 from calcohort.report.flow import flow_diagram
 
 RESEARCH_ONLY = "Research use only."
@@ -25,7 +32,8 @@ DEFAULT_WEIGHTS = (
 
 FIGURES = {
     "bland_altman": "Bland-Altman plot of the {name}, {rule} minus reader: bias and limits of "
-    "agreement (± 1.96 SD) with their 95 % confidence intervals.",
+    "agreement (± 1.96 SD) with their 95 % confidence intervals; where these do not hold, bias and "
+    "limits by size.",
     "identity": "{rule} against the reader, {name}: line of identity and Deming regression.",
 }
 
@@ -38,6 +46,8 @@ def write_report(
     calcium: pd.DataFrame,
     segmentation: pd.DataFrame,
     agreement: pd.DataFrame,
+    categories: pd.DataFrame,
+    further: list[Section],
     figures: Mapping[str, Path],
     pictures: Mapping[str, Path],
     provenance: Mapping[str, Any],
@@ -50,9 +60,11 @@ def write_report(
         The HTML file; written whole or not at all.
     title : str
         The study's name.
-    scans, calcium, segmentation, agreement : DataFrame
+    scans, calcium, segmentation, agreement, categories : DataFrame
         The cohort's tables (`tables.read_table`). All but `scans` may be empty; sections without
         anything to show say so or are left out.
+    further : list of Section
+        What stands after the agreement: laboratory, outcomes.
     figures : mapping
         Caption to SVG or PNG file, of the agreement section.
     pictures : mapping
@@ -73,7 +85,8 @@ def write_report(
         _scans(scans),
         Section("cohort", "Cohort", [contents.cohort(scans)]),
         _calcium(scans, calcium, rule),
-        _agreement(agreement, figures, provenance["settings"]["measure"]),
+        _agreement(agreement, categories, figures, provenance["settings"]["measure"]),
+        *further,
         *([] if segmentation.empty else [_segmentation(segmentation)]),
         Section("pictures", "Pictures", _pictures(scans, pictures, anchors)),
         Section(
@@ -147,14 +160,20 @@ def _calcium(scans: pd.DataFrame, calcium: pd.DataFrame, rule: str) -> Section:
 
 
 def _agreement(
-    agreement: pd.DataFrame, figures: Mapping[str, Path], measure: Mapping[str, Any]
+    agreement: pd.DataFrame,
+    categories: pd.DataFrame,
+    figures: Mapping[str, Path],
+    measure: Mapping[str, Any],
 ) -> Section:
-    tables = agreement_tables(agreement, measure["k"], measure["mask_rule"])
+    rule = measure["mask_rule"]
+    tables = agreement_tables(agreement, measure["k"], rule)
     if not tables:
         missing = (
             "No measured scan has a reference threshold or volume, so agreement is not stated."
         )
         return Section("agreement", "Agreement", [Text(missing)])
+    tables += reader_tables(agreement) + subgroup_tables(agreement, rule)
+    tables += category_tables(categories, rule)
     images = [Image(embed(file), caption, caption) for caption, file in figures.items()]
     return Section("agreement", "Agreement with the reference", [*tables, *images])
 

@@ -1,0 +1,22 @@
+rule compare_thresholds:
+    input:
+        scans=f"{COHORT}/scans.csv",
+        voxels=expand(f"{SCAN}/root_voxels.npz", scan_id=SHEET),
+    output:
+        scores=report(f"{COHORT}/laboratory.csv", category="Tables"),
+        agreement=report(f"{COHORT}/laboratory_agreement.csv", category="Tables"),
+        fits=report(f"{COHORT}/k_fits.csv", category="Tables"),
+        curves=directory(f"{COHORT}/curves"),
+    log:
+        f"{LOGS}/compare_thresholds.log",
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        scan_ids=list(SHEET),
+        measure=SETTINGS["measure"],
+        rules=SETTINGS["laboratory"]["rules"],
+        version=STAGE_VERSIONS["laboratory"],
+    message:
+        "Compare the threshold rules"
+    script:
+        "../workflow_scripts/compare_thresholds.py"

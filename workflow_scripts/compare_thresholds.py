@@ -1,0 +1,22 @@
+"""Score all threshold rules again. In: scans.csv, root voxels. Out: tables and curves."""
+
+from pathlib import Path
+
+from calcohort.laboratory.laboratory import compare_rules
+from calcohort.logs import job_log
+from calcohort.tables import read_table, write_table
+
+if __name__ == "__main__":
+    source, output, params = snakemake.input, snakemake.output, snakemake.params
+    with job_log(snakemake.log[0]):
+        tables = compare_rules(
+            read_table(source.scans),
+            dict(zip(params.scan_ids, map(Path, source.voxels), strict=True)),
+            k=params.measure["k"],
+            rule=params.measure["mask_rule"],
+            formulas=params.rules,
+            curves=Path(output.curves),
+        )
+        write_table(output.scores, "laboratory", tables.scores)
+        write_table(output.agreement, "agreement", tables.agreement)
+        write_table(output.fits, "k_fits", tables.fits)
