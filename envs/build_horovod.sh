@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build Horovod for the TensorFlow of the given Python, or take the wheel built before; install it.
-# Usage: envs/build_horovod.sh .venv/bin/python. Needs g++ and cmake; 10 to 20 minutes on two cores.
-# HOROVOD_GPU_OPERATIONS=NCCL in the environment builds for GPUs. MAKEFLAGS=-j2 sets the jobs.
+# Usage: envs/build_horovod.sh .venv/bin/python. Needs g++ and cmake; 5 minutes of a CPU.
+# HOROVOD_GPU_OPERATIONS=NCCL in the environment builds for GPUs. BUILD_JOBS sets the jobs (the cores).
 set -euo pipefail
 python=$(realpath --no-symlinks "$1")
 cd "$(dirname "$0")"
@@ -25,7 +25,7 @@ if ! compgen -G "$wheels/*.whl" >/dev/null; then
     tar -xzf "$work"/horovod-*.tar.gz -C "$work"
     patch -d "$work"/horovod-*/ -p1 <horovod.patch
     export HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1
-    export HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 MAKEFLAGS=${MAKEFLAGS:--j$(nproc)}
+    export HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 MAKEFLAGS=-j${BUILD_JOBS:-$(nproc)}
     export PYTHONPATH=$work/tools PATH="$(dirname "$python"):$PATH"
     "${pip[@]}" wheel --no-build-isolation --no-deps --wheel-dir "$work/built" "$work"/horovod-*/
     mkdir -p "$wheels"

@@ -13,7 +13,7 @@ if __name__ == "__main__":
     source, output, params = snakemake.input, snakemake.output, snakemake.params
     with job_log(snakemake.log[0]):
         network = snakemake.wildcards.network
-        scans = pd.concat(map(pd.read_csv, source.scans), ignore_index=True)
+        scans = pd.concat(map(pd.read_csv, source.scans), ignore_index=True).round(4)
         summary = summarise(scans)
         draw_learning_curves(source.logs, network, Path(output.curves))
         digest = hashlib.sha256(Path(source.weights).read_bytes()).hexdigest()

@@ -72,7 +72,7 @@ def test_a_batch_of_four_steps_along_the_mean_gradient_of_its_samples(store, tmp
     for number, variable in enumerate(training.model.trainable_variables):
         mean = np.mean([gradient[number] for gradient in gradients], axis=0)
         clear = np.abs(mean) > 1e-3
-        # Adam's first step is rate · g / (|g| + 1e-7 / √0.001): the rate against the sign, to 0.4 %.
+        # Adam's first step is rate · g / (|g| + 1e-7 / √0.001): the rate against the sign.
         change = variable.numpy() - before[number]
         assert change[clear] == pytest.approx(-0.01 * np.sign(mean[clear]), rel=0.01)
         moved += clear.sum()
