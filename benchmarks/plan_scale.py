@@ -1,7 +1,7 @@
 """Measure planning, forecast and tables of a large cohort whose results are made up.
 
 Every scan goes through the networks in batches of 64. The files of a finished scan are there with
-the times of a real run; only the records hold anything. Run in the repository's root:
+times in the order of a real run; only the records hold anything. Run in the repository's root:
 
     PYTHONPATH=workflow_scripts .venv/bin/python benchmarks/plan_scale.py 10000 FOLDER
 """
@@ -58,12 +58,9 @@ def write_sheet(folder: Path, count: int) -> Path:
     os.utime(folder / "scans.tsv", (1e9, 1e9))
     config = folder / "study.yaml"
     study = {"sheet": folder / "scans.tsv", "results": folder / "results"}
-    study |= {"pseudonym_key_file": folder / "key"}
-    config.write_text(
-        yaml.safe_dump(
-            {k: str(v) for k, v in study.items()} | {"batch_size": 64, "plan_in_full": 0}
-        )
-    )
+    study |= {"pseudonym_key_file": folder / "key", "device": "gpu"}
+    text = {key: str(value) for key, value in study.items()}
+    config.write_text(yaml.safe_dump(text | {"batch_size": BATCH_SIZE, "plan_in_full": 0}))
     return config
 
 
@@ -73,7 +70,7 @@ def make_results(config: Path) -> None:
     results, sheet = Path(study["results"]), read_sheet(study["sheet"])
     batches = read_batches(results / "batches.tsv", list(sheet), BATCH_SIZE)
     write_batches(results / "batches.tsv", batches)
-    start = time.time() - 3600
+    start = time.time()  # later than the scripts
     for scan_id in sheet:
         folder = results / "scans" / scan_id
         folder.mkdir(parents=True)
@@ -89,16 +86,16 @@ def make_results(config: Path) -> None:
                 record |= MEASURED if name == "calcium.json" else {}
                 text = json.dumps(record) if name.endswith("json") else ""
                 (folder / name).write_text(text)
-                os.utime(folder / name, (start + 300 * number,) * 2)
+                os.utime(folder / name, (start + 0.2 * number,) * 2)
     for batch in batches:
         for number, stage in enumerate(("localise", "segment")):
             folder = results / "batches" / batch / stage
             folder.mkdir(parents=True)
-            os.utime(folder, (start + 150 + 300 * number,) * 2)
+            os.utime(folder, (start + 0.1 + 0.2 * number,) * 2)
     (results / "cohort/figures").mkdir(parents=True)
     for number, name in enumerate((*COHORT[:4], "figures", *COHORT[4:], "provenance.json")):
         (results / "cohort" / name).touch()
-        os.utime(results / "cohort" / name, (start + 2000 + number,) * 2)
+        os.utime(results / "cohort" / name, (start + 2 + 0.1 * number,) * 2)
 
 
 def remember(config: Path) -> None:

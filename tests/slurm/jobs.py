@@ -55,7 +55,7 @@ def hang(job: dict[str, str]) -> None:
 
     def stopped() -> bool:
         listed = subprocess.run(
-            ["scontrol", "listpids", job["JobId"]], capture_output=True, text=True
+            ["scontrol", "listpids", job["JobId"], job["NodeList"]], capture_output=True, text=True
         ).stdout
         numbers = {int(line.split()[0]) for line in listed.splitlines()[1:]} - {-1}
         for number in numbers:

@@ -5,6 +5,7 @@ the way, the tables are in the end those of an undisturbed run on one machine, b
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,8 +116,12 @@ def test_cancelled_hung_out_of_memory_and_lost_with_its_node_are_tried_again(
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert tables_of(tmp_path / "study/results") == tables
-    starved, *_ = [job for job in after(first) if job["step"] == "measure"]
-    assert starved["JobState"] == "OUT_OF_MEMORY"
+    starved = next(job for job in after(first) if job["step"] == "measure")
+    assert starved["JobState"] == "FAILED"
+    logs = [path.read_text() for path in (cluster.folder / "log").glob("n*.log")]
+    assert any(
+        re.search(rf"\[{starved['JobId']}\..*exceeded memory limit", log, re.I) for log in logs
+    )
 
 
 def wrapper(site: Site, config: Path, *arguments: str) -> subprocess.Popen:

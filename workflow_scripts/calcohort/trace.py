@@ -69,7 +69,8 @@ class Trace:
         self.path = Path(path)
         job = os.environ.get("SLURM_JOB_ID")
         worker = f"slurm-{job}" if job else f"pid-{os.getpid()}"
-        self.who = (stage, socket.gethostname(), device_name(device), worker)
+        host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+        self.who = (stage, host, device_name(device), worker)
         self.last_s = time.time() - _process_age_s()
         if self.path.is_file():
             os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
@@ -167,7 +168,7 @@ def summarise(spans: list[Span]) -> dict[str, float]:
     return {
         "devices": devices,
         "workers": len({(span.host, span.worker, span.stage) for span in spans}),
-        "scans": sum(span.scan_id != START_UP for span in spans),
+        "scans": len({span.scan_id for span in spans} - {START_UP}),
         "hours": (last - first) / 3600,
         "idle_share": 1 - held_s / (devices * (last - first)),
         "start_up_share": start_up_s / held_s,

@@ -57,8 +57,8 @@ def draw_gantt(spans: list[Span], path: Path) -> dict[str, float]:
     axes.set_xlim(left=0)
     axes.set_xlabel(f"Time since the first worker began ({unit})")
     axes.set_title(
-        f"{summary['scans']} scans through a network on {summary['devices']} devices: "
-        f"{summary['idle_share']:.0%} idle, start-up {summary['start_up_share']:.0%} of the workers"
+        f"Scans: {summary['scans']}, devices: {summary['devices']}, "
+        f"idle: {summary['idle_share']:.0%}, start-up: {summary['start_up_share']:.0%} of the work"
     )
     shown = [Patch(facecolor=colour, label=name) for name, colour in COLOURS.items()]
     figure.legend(handles=shown, loc="outside lower center", ncols=len(shown), frameon=False)
