@@ -13,7 +13,7 @@ from calcohort.volume import Grid, Volume, downscale
 from scipy.ndimage import label, map_coordinates
 
 SEEDS = (1, 2, 3, 4, 5, 6)
-WITHOUT_CALCIUM = 2
+WITHOUT_CALCIUM = 19
 
 
 @functools.cache
@@ -167,7 +167,7 @@ def test_blood_above_the_leaflets_has_the_lumens_enhancement(seed):
 
 
 def test_without_contrast_all_blood_is_dark():
-    anatomy = draw_anatomy(2, contrast=False)
+    anatomy = draw_anatomy(WITHOUT_CALCIUM, contrast=False)
     assert not anatomy.contrast
     phantom = render(anatomy, box_grid(anatomy, 0.8), noise=False)
     assert phantom.hu[phantom.root].max() < 80
