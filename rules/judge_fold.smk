@@ -10,7 +10,7 @@ rule judge_fold:
         f"{LOGS}/judge_fold/{{network}}/{{fold}}.log",
     conda:
         "../envs/network.yaml"
-    threads: workflow.cores or 8
+    threads: NETWORK_THREADS
     resources:
         mem_mb=8000,
         gpu=GPUS,

@@ -11,7 +11,7 @@ rule train_fold:
         f"{LOGS}/train_fold/{{network}}/{{fold}}.log",
     conda:
         "../envs/network.yaml"
-    threads: workflow.cores or 8
+    threads: NETWORK_THREADS
     resources:
         mem_mb=16000,
         gpu=GPUS * TRAINING["processes"],

@@ -13,7 +13,7 @@ def start(config, *arguments):
     command = [Path(sys.executable).parent / "snakemake", "--cores", 2]
     where = ["--snakefile", ROOT / "Snakefile", "--directory", ROOT, "--configfile", config]
     return subprocess.Popen(
-        [*map(str, [*command, *where, *arguments])],
+        [*map(str, [*command, *arguments, *where])],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

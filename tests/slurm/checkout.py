@@ -24,7 +24,7 @@ class Site:
         self.folder = folder
         folder.mkdir()
         for path in ROOT.iterdir():
-            if path.name not in ("slurm", "profiles", "results") and not path.name.startswith("."):
+            if path.name not in ("slurm", "results") and not path.name.startswith("."):
                 (folder / path.name).symlink_to(path)
         profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
         profile["config"] = ["device=cpu"]  # fake GPUs cannot compute; SLURM hands them out
