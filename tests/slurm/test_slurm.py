@@ -48,7 +48,7 @@ def tables(tmp_path_factory):
     return tables_of(config.parent / "results")
 
 
-def test_replaced_weights_stop_only_the_networks_and_a_second_run_finishes(
+def test_wrong_weights_are_tried_told_and_a_second_run_finishes(
     cluster, tables, tmp_path
 ):
     site, config = Site(tmp_path / "site"), small_study(tmp_path / "study")
@@ -60,8 +60,8 @@ def test_replaced_weights_stop_only_the_networks_and_a_second_run_finishes(
     tries = [job for job in after(0) if job["step"] == "localise"]
     assert [job["JobState"] for job in tries] == ["FAILED"] * 3
     assert "SHA-256" in (results / "logs/localise_batch/batch-00001.log").read_text()
-    assert read_record(results / "scans/large/calcium.json")["status"] == "ok"
-    assert read_record(results / "scans/truncated/calcium.json")["reason"] == "unreadable"
+    assert read_record(results / "scans/large/series.json")["status"] == "ok"
+    assert read_record(results / "scans/truncated/series.json")["reason"] == "unreadable"
     assert not (results / "cohort/calcium.csv").exists()
 
     config.write_text(yaml.safe_dump(right))
