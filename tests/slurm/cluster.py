@@ -142,6 +142,12 @@ class Cluster:
         """Stop the controller; jobs go on."""
         _stop(self.controller)
 
+    def resume(self, node: str) -> None:
+        """Return a node that is down to service; it may have come back by itself."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            ask("scontrol", "update", f"nodename={node}", "state=resume")
+        wait_until(lambda: "down" not in self.states(), f"node {node} stays down")
+
     def states(self) -> set[str]:
         """States of the nodes, an empty set while the controller does not answer."""
         with contextlib.suppress(subprocess.CalledProcessError):

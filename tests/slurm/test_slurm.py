@@ -48,9 +48,7 @@ def tables(tmp_path_factory):
     return tables_of(config.parent / "results")
 
 
-def test_wrong_weights_are_tried_told_and_a_second_run_finishes(
-    cluster, tables, tmp_path
-):
+def test_wrong_weights_are_tried_told_and_a_second_run_finishes(cluster, tables, tmp_path):
     site, config = Site(tmp_path / "site"), small_study(tmp_path / "study")
     results = tmp_path / "study/results"
     wrong, right = {"network": {"sha256": "0" * 64}}, yaml.safe_load(config.read_text())
@@ -75,7 +73,7 @@ def test_wrong_weights_are_tried_told_and_a_second_run_finishes(
     for step, job in jobs.items():
         network = step in ("localise", "segment")
         assert job["Partition"] == ("gpu" if network else "cpu")
-        assert ("gres/gpu=1" in job["TRES"]) == network, job["TRES"]
+        assert job.get("TresPerJob") == ("gres:gpu:1" if network else None)
     spans = read_traces(results / "logs/trace")
     assert [s.scan_id for s in spans if s.stage == "localise"][-2:] == [START_UP, BY_NETWORK]
     assert {s.device for s in spans} <= {"gpu0", "gpu1"}
@@ -103,7 +101,7 @@ def test_cancelled_hung_out_of_memory_and_lost_with_its_node_are_tried_again(
     lost = wait_for_running("prepare", int(cancelled["JobId"]))
     ask("scontrol", "update", f"nodename={lost['NodeList']}", "state=down", "reason=test")
     wait_for_state(lost, "NODE_FAIL")
-    ask("scontrol", "update", f"nodename={lost['NodeList']}", "state=resume")
+    cluster.resume(lost["NodeList"])
 
     hung = wait_for_running("localise", first)
     cluster.stop_controller()
