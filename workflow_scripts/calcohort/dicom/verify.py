@@ -1,6 +1,7 @@
 """Check a converted volume against an independent reading of the DICOM, slice by slice."""
 
 import struct
+from textwrap import shorten
 
 import numpy as np
 import pydicom
@@ -101,7 +102,7 @@ def decode_hu(image: Image) -> np.ndarray:
         raise Excluded(
             Reason.UNREADABLE,
             f"the pixels of {image.label} cannot be decoded, it may be truncated: "
-            f"{clean(str(error))[:160]}",
+            f"{shorten(clean(str(error)), 160, placeholder=' …')}",
         ) from error
     slope, intercept = (number(image.header, f"Rescale{n}") for n in ("Slope", "Intercept"))
     return stored * slope + intercept
