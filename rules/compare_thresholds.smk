@@ -12,7 +12,6 @@ rule compare_thresholds:
     conda:
         "../envs/cpu.yaml"
     params:
-        scan_ids=list(SHEET),
         measure=SETTINGS["measure"],
         rules=SETTINGS["laboratory"]["rules"],
         version=STAGE_VERSIONS["laboratory"],

@@ -15,8 +15,7 @@ rule judge_fold:
         mem_mb=8000,
         gpu=GPUS,
     params:
-        scan_ids=LEARNED,
-        masks=[SHEET[scan_id]["reference_root_mask"] for scan_id in LEARNED],
+        masks={scan_id: SHEET[scan_id]["reference_root_mask"] for scan_id in LEARNED},
         view=VIEW,
         shape=lambda wildcards: {
             key: TRAINING[wildcards.network][key]

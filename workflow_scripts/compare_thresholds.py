@@ -11,7 +11,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         tables = compare_rules(
             read_table(source.scans),
-            dict(zip(params.scan_ids, map(Path, source.voxels), strict=True)),
+            {Path(path).parent.name: Path(path) for path in source.voxels},
             k=params.measure["k"],
             rule=params.measure["mask_rule"],
             formulas=params.rules,

@@ -15,9 +15,12 @@ if __name__ == "__main__":
     source, params = snakemake.input, snakemake.params
     with job_log(snakemake.log[0]):
         fold = int(snakemake.wildcards.fold.removeprefix("fold-"))
-        files = zip(params.scan_ids, source.cts, params.masks, strict=True)
-        fold_of = read_split(source.split)
-        held_out = [scan for scan in files if fold_of[scan[0]] == fold]
+        ct_of = {Path(path).parent.name: path for path in source.cts}
+        held_out = [
+            (scan_id, ct_of[scan_id], params.masks[scan_id])
+            for scan_id, its_fold in read_split(source.split).items()
+            if its_fold == fold
+        ]
         digest = hashlib.sha256(Path(source.weights).read_bytes()).hexdigest()
         network = load_network(source.weights, digest, device=params.device, **params.shape)
         with (
