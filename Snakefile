@@ -10,10 +10,10 @@ report: "docs/workflow_report.rst"
 
 
 include: "rules/common.smk"
-include: "rules/convert_scan.smk"
-include: "rules/downscale_scan.smk"
+include: "rules/convert_batch.smk"
+include: "rules/downscale_batch.smk"
 include: "rules/localise_batch.smk"
-include: "rules/crop_scan.smk"
+include: "rules/crop_batch.smk"
 include: "rules/segment_batch.smk"
 include: "rules/place_root.smk"
 include: "rules/measure_calcium.smk"
@@ -32,7 +32,7 @@ include: "rules/summarise_training.smk"
 
 
 wildcard_constraints:
-    scan_id=SCANS_TO_PLAN,
+    scan_id=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
     batch=r"batch-\d+",
     network=r"unet[12]",
     fold=r"fold-\d+|all",
@@ -42,14 +42,7 @@ onstart:
     lock_results_here()
     logging.getLogger("snakemake.logging").addHandler(TimeLeft())
     write_batches(BATCH_TABLE, BATCHES)
-
-
-onsuccess:
-    remember_finished()
-
-
-onerror:
-    remember_finished()
+    forgive(f"{RESULTS}/batches")
 
 
 rule all:

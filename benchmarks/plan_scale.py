@@ -15,20 +15,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from calcohort.finished import Finished
-from calcohort.outcomes import read_record
+from calcohort.seal import entry, read_seals, write_seal
 from calcohort.study import read_batches, read_config, read_settings, read_sheet, write_batches
 from calcohort.tables import build_tables, write_table
 
 BATCH_SIZE = 64
-STAGES = (
-    ("ct.nii.gz", "series.json"),
-    ("bounding_box.json", "crop.json"),
-    ("root_mask.nii.gz", "root.json"),
-    ("calcium_mask.nii.gz", "calcium.json"),
-    ("qc.png", "picture.json"),
+STAGES = {  # of a batch, in order; those with images have folders
+    "convert.json": ("ct.nii.gz", "series.json"),
+    "localise": (),
+    "crop.json": ("bounding_box.json", "crop.json"),
+    "segment": (),
+    "root.json": ("root_mask.nii.gz", "root.json"),
+    "measure.json": ("calcium_mask.nii.gz", "calcium.json", "root_voxels.npz"),
+    "picture.json": ("qc.png", "picture.json"),
+}
+COHORT = (
+    *("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv", "categories.csv"),
+    *("figures", "laboratory.csv", "laboratory_agreement.csv", "k_fits.csv", "curves"),
+    *("associations.csv", "report.html", "provenance.json"),
 )
-COHORT = ("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv", "report.html")
+RECORD = {"status": "ok", "stage": "x", "reason": "", "detail": ""}
 RULES = [
     {
         "rule": f"F{number}",
@@ -60,7 +66,7 @@ def write_sheet(folder: Path, count: int) -> Path:
     study = {"sheet": folder / "scans.tsv", "results": folder / "results"}
     study |= {"pseudonym_key_file": folder / "key", "device": "gpu"}
     text = {key: str(value) for key, value in study.items()}
-    config.write_text(yaml.safe_dump(text | {"batch_size": BATCH_SIZE, "plan_in_full": 0}))
+    config.write_text(yaml.safe_dump(text | {"batch_size": BATCH_SIZE}))
     return config
 
 
@@ -71,39 +77,30 @@ def make_results(config: Path) -> None:
     batches = read_batches(results / "batches.tsv", list(sheet), BATCH_SIZE)
     write_batches(results / "batches.tsv", batches)
     start = time.time()  # later than the scripts
-    for scan_id in sheet:
-        folder = results / "scans" / scan_id
-        folder.mkdir(parents=True)
-        for number, names in enumerate(STAGES):
-            for name in names:
-                record = {
-                    "scan_id": scan_id,
-                    "status": "ok",
-                    "stage": "x",
-                    "reason": "",
-                    "detail": "",
-                }
-                record |= MEASURED if name == "calcium.json" else {}
-                text = json.dumps(record) if name.endswith("json") else ""
-                (folder / name).write_text(text)
-                os.utime(folder / name, (start + 0.2 * number,) * 2)
-    for batch in batches:
-        for number, stage in enumerate(("localise", "segment")):
-            folder = results / "batches" / batch / stage
+    for batch, members in batches.items():
+        records = {scan_id: RECORD | {"scan_id": scan_id} for scan_id in members}
+        for scan_id in members:
+            folder = results / "scans" / scan_id
             folder.mkdir(parents=True)
-            os.utime(folder, (start + 0.1 + 0.2 * number,) * 2)
+            for names in STAGES.values():
+                for name in names:
+                    text = json.dumps(records[scan_id] | MEASURED)
+                    (folder / name).write_text(text if name.endswith("json") else "")
+        for number, name in enumerate(STAGES):
+            path = results / "batches" / batch / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if name.endswith("json"):
+                more = MEASURED if name == "measure.json" else {}
+                write_seal(path, {s: entry(records[s] | more, []) for s in members})
+            else:
+                path.mkdir()
+            os.utime(path, (start + 0.2 * number,) * 2)
     (results / "cohort/figures").mkdir(parents=True)
-    for number, name in enumerate((*COHORT[:4], "figures", *COHORT[4:], "provenance.json")):
-        (results / "cohort" / name).touch()
-        os.utime(results / "cohort" / name, (start + 2 + 0.1 * number,) * 2)
-
-
-def remember(config: Path) -> None:
-    """Remember all scans as finished, as the end of a run does."""
-    settings = read_settings(read_config(config))
-    sheet = read_sheet(settings["sheet"])
-    batches = read_batches(Path(settings["results"], "batches.tsv"), list(sheet), BATCH_SIZE)
-    Finished(settings["results"], settings, sheet, batches).remember(sheet, [])
+    (results / "cohort/curves").mkdir()
+    for number, name in enumerate(COHORT):
+        path = results / "cohort" / name
+        path.exists() or path.touch()
+        os.utime(path, (start + 2 + 0.1 * number,) * 2)
 
 
 def measure(name: str, command: Sequence[str | Path]) -> None:
@@ -120,7 +117,7 @@ def measure(name: str, command: Sequence[str | Path]) -> None:
     with os.fdopen(read) as stream:
         lines = [line.strip() for line in stream if line.strip()]
     _, status, used = os.wait4(number, 0)
-    told = next((line for line in lines if "Nothing to be done" in line), lines[-1])
+    told = next((line for line in lines if "Nothing to be done" in line), "")
     told = next((line for line in lines if line.startswith("total ")), told)
     print(
         f"{name}\t{time.monotonic() - began:.1f} s\t{used.ru_utime + used.ru_stime:.1f} CPU s\t"
@@ -132,11 +129,15 @@ def measure(name: str, command: Sequence[str | Path]) -> None:
 def tables(config: Path) -> None:
     """Gather the cohort's tables from the scans' records."""
     settings = read_settings(read_config(config))
-    sheet, scans = read_sheet(settings["sheet"]), Path(settings["results"], "scans")
+    sheet, batches = read_sheet(settings["sheet"]), Path(settings["results"], "batches")
+    seals = {
+        stage: [batches / batch / f"{stage}.json" for batch in sorted(os.listdir(batches))]
+        for stage in ("convert", "measure")
+    }
     built = build_tables(
         sheet,
-        series=(read_record(scans / s / "series.json") for s in sheet),
-        measured=(read_record(scans / s / "calcium.json") for s in sheet),
+        series=read_seals(seals["convert"]),
+        measured=read_seals(seals["measure"]),
         compared=[],
         settings=settings,
     )
@@ -159,9 +160,6 @@ if __name__ == "__main__":
     config = write_sheet(asked.folder.absolute(), asked.scans)
     measure("plan of nothing done", [*snakemake, "-n", "--configfile", config])
     make_results(config)
-    in_full = ["--config", "plan_in_full=1000000000"]
-    measure("no-op, planned in full", [*snakemake, "--configfile", config, *in_full])
-    remember(config)
     measure("no-op", [*snakemake, "--configfile", config])
     measure("tables", [python, __file__, "1", ".", "--tables", config])
     measure("forecast", [python, "workflow_scripts/forecast.py", "--configfile", config])

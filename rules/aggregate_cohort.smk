@@ -1,8 +1,8 @@
 rule aggregate_cohort:
     input:
-        series=expand(f"{SCAN}/series.json", scan_id=SHEET),
-        measured=expand(f"{SCAN}/calcium.json", scan_id=SHEET),
-        compared=expand(f"{SCAN}/comparison.json", scan_id=COMPARED),
+        series=expand(f"{BATCH}/convert.json", batch=BATCHES),
+        measured=expand(f"{BATCH}/measure.json", batch=BATCHES),
+        compared=expand(f"{BATCH}/compare.json", batch=COMPARED),
         sheet=SETTINGS["sheet"],
     output:
         scans=report(f"{COHORT}/scans.csv", category="Tables"),

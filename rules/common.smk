@@ -6,11 +6,12 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
-from calcohort.finished import ANY_SCAN, Finished, pattern
+from calcohort.at_work import forgive
 from calcohort.laboratory.formula import check_formulas
 from calcohort.lock import lock_results
 from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
+from calcohort.seal import forget_deleted
 from calcohort.study import read_batches, read_settings, read_sheet, write_batches
 from calcohort.versions import STAGE_VERSIONS
 
@@ -22,24 +23,32 @@ except UserError as mistake:
     raise WorkflowError(str(mistake))
 
 RESULTS = SETTINGS["results"]
-SCAN = f"{RESULTS}/scans/{{scan_id}}"
+SCANS = f"{RESULTS}/scans"
 BATCH = f"{RESULTS}/batches/{{batch}}"
 COHORT = f"{RESULTS}/cohort"
 STORE = f"{RESULTS}/training/store/{{network}}"
 TRAINED = f"{RESULTS}/training/{{network}}"
 LOGS = f"{RESULTS}/logs"
 BATCH_TABLE = Path(RESULTS, "batches.tsv")
-NETWORK_THREADS = workflow.resource_settings.cores or 8
+CORES = workflow.resource_settings.cores or 8
 GPUS = 1 if SETTINGS["device"] == "gpu" else 0
+NETWORK_THREADS = min(CORES, 4) if GPUS else CORES
+SCAN_THREADS = min(CORES, 8)
 
 REFERENCES = ("reference_root_mask", "reference_calcium_mask")
 GIVEN = {scan_id for scan_id, row in SHEET.items() if row.get("root_mask")}
-COMPARED = [scan_id for scan_id, row in SHEET.items() if any(map(row.get, REFERENCES))]
-BATCHES = read_batches(
-    BATCH_TABLE,
-    [scan_id for scan_id in SHEET if scan_id not in GIVEN],
-    SETTINGS["batch_size"],
-)
+BATCHES = read_batches(BATCH_TABLE, list(SHEET), SETTINGS["batch_size"])
+BATCH_OF = {scan_id: batch for batch, members in BATCHES.items() for scan_id in members}
+
+
+def members(chosen):
+    """The batches with scans that are `chosen`, and these scans."""
+    found = {b: [s for s in scans if chosen(s)] for b, scans in BATCHES.items()}
+    return {batch: scans for batch, scans in found.items() if scans}
+
+
+BY_NETWORK = members(lambda scan_id: scan_id not in GIVEN)
+COMPARED = members(lambda scan_id: any(map(SHEET[scan_id].get, REFERENCES)))
 TRAINING = SETTINGS["training"]
 LEARNED = [scan_id for scan_id, row in SHEET.items() if row.get("reference_root_mask")]
 VIEW = {
@@ -47,11 +56,13 @@ VIEW = {
     "crop_shape_kji": SETTINGS["crop"]["shape_kji"],
     "pad_value_hu": SETTINGS["crop"]["pad_value_hu"],
 }
-BATCH_OF = {scan_id: batch for batch, members in BATCHES.items() for scan_id in members}
+LEARNED_SEALS = [
+    f"{RESULTS}/batches/{batch}/convert.json"
+    for batch in dict.fromkeys(BATCH_OF[scan_id] for scan_id in LEARNED)
+]
 
-LARGE = workflow.is_main_process and len(SHEET) > SETTINGS["plan_in_full"]
-FINISHED = Finished(RESULTS, SETTINGS, SHEET, BATCHES) if LARGE else None
-SCANS_TO_PLAN = pattern(FINISHED.open_scans, len(SHEET)) if FINISHED else ANY_SCAN
+if workflow.is_main_process:
+    forget_deleted(RESULTS, BATCHES)
 
 
 def growing(first):
@@ -59,27 +70,16 @@ def growing(first):
     return lambda wildcards, attempt: first * attempt
 
 
-def remember_finished():
-    """Note which scans this run leaves finished; the next plan of a large cohort is without them."""
-    if not FINISHED or not {"mtime", "params", "input", "code"} <= {
-        trigger.name.lower() for trigger in workflow.rerun_triggers
-    }:
-        return
-    planned = {"draw_picture": set(), "compare_root": set()}
-    for job in workflow.dag.jobs:
-        if job.rule.name in planned:
-            planned[job.rule.name].add(job.wildcards.scan_id)
-    unfinished = {
-        scan_id
-        for job in workflow.dag.needrun_jobs()
-        for scan_id in (
-            BATCHES[job.wildcards.batch]
-            if "batch" in job.wildcards.keys()
-            else [job.wildcards.get("scan_id")]
-        )
-    }
-    drawn, compared = planned["draw_picture"], planned["compare_root"]
-    FINISHED.remember(drawn - (set(COMPARED) - compared), unfinished)
+def per_worker(mb):
+    """A function that asks for `mb` of memory for each scan at a time, more at each retry."""
+    return lambda wildcards, threads, attempt: mb * threads * attempt
+
+
+def per_scan(minutes):
+    """A function that asks for `minutes` for each scan of the batch, more at each retry."""
+    return lambda wildcards, attempt: (
+        attempt * (10 + minutes * len(BATCHES[wildcards.batch]))
+    )
 
 
 def lock_results_here():
@@ -96,9 +96,22 @@ def existing(scan_id, *columns):
     return [path for path in paths if path and Path(path).exists()]
 
 
-def of_members(pattern):
-    """A function that lists `pattern` for the scans of a batch."""
-    return lambda wildcards: expand(pattern, scan_id=BATCHES[wildcards.batch])
+def of_rows(*columns):
+    """A function that lists the existing files of a batch's rows."""
+    return lambda wildcards: [
+        path
+        for scan_id in BATCHES[wildcards.batch]
+        for path in existing(scan_id, *columns)
+    ]
+
+
+def by_network(**files):
+    """A function that names a batch's `files`, where some of its scans go through the networks."""
+    return lambda wildcards: {
+        name: f"{BATCH}/{file}"
+        for name, file in files.items()
+        if wildcards.batch in BY_NETWORK
+    }
 
 
 def of_learned(pattern):
@@ -126,20 +139,3 @@ def training_of(wildcards):
     """The settings of one network's training."""
     others = {"networks", "processes", "unet1", "unet2"} - {wildcards.network}
     return {key: value for key, value in TRAINING.items() if key not in others}
-
-
-def of_batch(stage):
-    """A function that names a batch's folder of `stage` for one of its scans."""
-    return lambda wildcards: f"{RESULTS}/batches/{BATCH_OF[wildcards.scan_id]}/{stage}"
-
-
-def root_source(wildcards):
-    """Where a scan's root comes from: the mask of the sheet, or the networks."""
-    if wildcards.scan_id in GIVEN:
-        record = {"upstream": f"{SCAN}/series.json"}
-        given = existing(wildcards.scan_id, "root_mask")
-        return record | ({"given": given} if given else {})
-    return {
-        "upstream": f"{SCAN}/crop.json",
-        "segmented": of_batch("segment")(wildcards),
-    }

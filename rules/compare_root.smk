@@ -1,31 +1,32 @@
 rule compare_root:
     input:
-        lambda wildcards: existing(wildcards.scan_id, *REFERENCES),
-        ct=f"{SCAN}/ct.nii.gz",
-        series=f"{SCAN}/series.json",
-        root=f"{SCAN}/root_mask.nii.gz",
-        root_record=f"{SCAN}/root.json",
-        calcium=f"{SCAN}/calcium_mask.nii.gz",
-        calcium_record=f"{SCAN}/calcium.json",
-        box=lambda wildcards: (
-            [] if wildcards.scan_id in GIVEN else f"{SCAN}/bounding_box.json"
-        ),
+        unpack(by_network(localised="localise")),
+        of_rows(*REFERENCES),
+        f"{BATCH}/convert.json",
+        f"{BATCH}/root.json",
+        f"{BATCH}/measure.json",
     output:
-        record=f"{SCAN}/comparison.json",
+        f"{BATCH}/compare.json",
     log:
-        f"{LOGS}/compare_root/{{scan_id}}.log",
+        f"{LOGS}/compare_root/{{batch}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/compare_root/{{batch}}.tsv"
     conda:
         "../envs/cpu.yaml"
+    threads: SCAN_THREADS
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(5),
+        mem_mb=per_worker(3000),
+        runtime=per_scan(1),
     params:
+        scans=SCANS,
         references=lambda wildcards: {
-            column: SHEET[wildcards.scan_id].get(column) for column in REFERENCES
+            scan_id: {column: SHEET[scan_id].get(column) for column in REFERENCES}
+            for scan_id in COMPARED[wildcards.batch]
         },
+        given=lambda wildcards: sorted(GIVEN.intersection(COMPARED[wildcards.batch])),
         measure=SETTINGS["measure"],
         version=STAGE_VERSIONS["compare"],
     message:
-        "Compare {wildcards.scan_id} with its references"
+        "Compare {wildcards.batch} with its references"
     script:
         "../workflow_scripts/compare_root.py"

@@ -1,7 +1,7 @@
 rule compare_thresholds:
     input:
         scans=f"{COHORT}/scans.csv",
-        voxels=expand(f"{SCAN}/root_voxels.npz", scan_id=SHEET),
+        measured=expand(f"{BATCH}/measure.json", batch=BATCHES),
     output:
         scores=report(f"{COHORT}/laboratory.csv", category="Tables"),
         agreement=report(f"{COHORT}/laboratory_agreement.csv", category="Tables"),
@@ -12,6 +12,8 @@ rule compare_thresholds:
     conda:
         "../envs/cpu.yaml"
     params:
+        scans=SCANS,
+        scan_ids=list(SHEET),
         measure=SETTINGS["measure"],
         rules=SETTINGS["laboratory"]["rules"],
         version=STAGE_VERSIONS["laboratory"],

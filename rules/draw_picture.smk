@@ -1,28 +1,26 @@
 rule draw_picture:
     input:
-        ct=f"{SCAN}/ct.nii.gz",
-        root=f"{SCAN}/root_mask.nii.gz",
-        calcium=f"{SCAN}/calcium_mask.nii.gz",
-        measured=f"{SCAN}/calcium.json",
+        f"{BATCH}/convert.json",
+        f"{BATCH}/root.json",
+        f"{BATCH}/measure.json",
     output:
-        picture=report(
-            f"{SCAN}/qc.png",
-            category="Pictures",
-            labels={"scan": "{scan_id}"},
-            caption="../docs/picture_caption.rst",
-        ),
-        record=f"{SCAN}/picture.json",
+        f"{BATCH}/picture.json",
     log:
-        f"{LOGS}/draw_picture/{{scan_id}}.log",
+        f"{LOGS}/draw_picture/{{batch}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/draw_picture/{{batch}}.tsv"
     conda:
         "../envs/cpu.yaml"
+    threads: SCAN_THREADS
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(5),
+        mem_mb=per_worker(2000),
+        runtime=per_scan(1),
     params:
+        scans=SCANS,
+        scan_ids=lambda wildcards: BATCHES[wildcards.batch],
         rule_name=SETTINGS["measure"]["mask_rule"],
         version=STAGE_VERSIONS["picture"],
     message:
-        "Draw {wildcards.scan_id}"
+        "Draw {wildcards.batch}"
     script:
         "../workflow_scripts/draw_picture.py"

@@ -1,7 +1,7 @@
 rule judge_fold:
     input:
         learned_masks(),
-        cts=expand(f"{SCAN}/ct.nii.gz", scan_id=LEARNED),
+        converted=LEARNED_SEALS,
         split=f"{TRAINED}/split.csv",
         weights=f"{TRAINED}/{{fold}}/{{network}}.weights.h5",
     output:
@@ -15,6 +15,7 @@ rule judge_fold:
         mem_mb=8000,
         gpu=GPUS,
     params:
+        scans=SCANS,
         masks={scan_id: SHEET[scan_id]["reference_root_mask"] for scan_id in LEARNED},
         view=VIEW,
         shape=lambda wildcards: {

@@ -1,22 +1,23 @@
 rule localise_batch:
     input:
-        cts=of_members(f"{SCAN}/ct_downscaled.nii.gz"),
-        upstream=of_members(f"{SCAN}/downscale.json"),
+        downscaled=f"{BATCH}/downscale",
         weights=SETTINGS["localise"]["network"]["weights"],
     output:
         directory(f"{BATCH}/localise"),
     log:
         f"{LOGS}/localise_batch/{{batch}}.log",
         trace=f"{LOGS}/trace/localise-{{batch}}.tsv",
+    benchmark:
+        f"{LOGS}/benchmarks/localise_batch/{{batch}}.tsv"
     conda:
         "../envs/network.yaml"
     threads: NETWORK_THREADS
     resources:
         mem_mb=growing(8000),
-        runtime=growing(60),
+        runtime=per_scan(4),
         gpu=GPUS,
     params:
-        scan_ids=lambda wildcards: BATCHES[wildcards.batch],
+        scan_ids=lambda wildcards: BY_NETWORK[wildcards.batch],
         settings=SETTINGS["localise"],
         factor_kji=SETTINGS["downscale"]["factor_kji"],
         device=SETTINGS["device"],

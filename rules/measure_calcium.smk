@@ -1,23 +1,25 @@
 rule measure_calcium:
     input:
-        ct=f"{SCAN}/ct.nii.gz",
-        root=f"{SCAN}/root_mask.nii.gz",
-        upstream=f"{SCAN}/root.json",
+        f"{BATCH}/convert.json",
+        f"{BATCH}/root.json",
     output:
-        mask=f"{SCAN}/calcium_mask.nii.gz",
-        voxels=f"{SCAN}/root_voxels.npz",
-        record=f"{SCAN}/calcium.json",
+        f"{BATCH}/measure.json",
     log:
-        f"{LOGS}/measure_calcium/{{scan_id}}.log",
+        f"{LOGS}/measure_calcium/{{batch}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/measure_calcium/{{batch}}.tsv"
     conda:
         "../envs/cpu.yaml"
+    threads: SCAN_THREADS
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(5),
+        mem_mb=per_worker(2000),
+        runtime=per_scan(1),
     params:
+        scans=SCANS,
+        scan_ids=lambda wildcards: BATCHES[wildcards.batch],
         settings=SETTINGS["measure"],
         version=STAGE_VERSIONS["measure"],
     message:
-        "Measure {wildcards.scan_id}"
+        "Measure {wildcards.batch}"
     script:
         "../workflow_scripts/measure_calcium.py"

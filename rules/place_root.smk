@@ -1,23 +1,30 @@
 rule place_root:
     input:
-        unpack(root_source),
-        ct=f"{SCAN}/ct.nii.gz",
+        unpack(by_network(cropped="crop.json", segmented="segment")),
+        of_rows("root_mask"),
+        f"{BATCH}/convert.json",
     output:
-        mask=f"{SCAN}/root_mask.nii.gz",
-        record=f"{SCAN}/root.json",
+        f"{BATCH}/root.json",
     log:
-        f"{LOGS}/place_root/{{scan_id}}.log",
+        f"{LOGS}/place_root/{{batch}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/place_root/{{batch}}.tsv"
     conda:
         "../envs/cpu.yaml"
+    threads: SCAN_THREADS
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(5),
+        mem_mb=per_worker(2000),
+        runtime=per_scan(1),
     params:
-        given=lambda wildcards: SHEET[wildcards.scan_id].get("root_mask"),
+        scans=SCANS,
+        given=lambda wildcards: {
+            scan_id: SHEET[scan_id].get("root_mask")
+            for scan_id in BATCHES[wildcards.batch]
+        },
         min_volume_ml=SETTINGS["segment"]["min_volume_ml"],
         max_volume_ml=SETTINGS["segment"]["max_volume_ml"],
         version=STAGE_VERSIONS["root"],
     message:
-        "Place the root of {wildcards.scan_id}"
+        "Place the roots of {wildcards.batch}"
     script:
         "../workflow_scripts/place_root.py"

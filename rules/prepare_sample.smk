@@ -1,8 +1,7 @@
 rule prepare_sample:
     input:
         lambda wildcards: existing(wildcards.scan_id, "reference_root_mask"),
-        ct=f"{SCAN}/ct.nii.gz",
-        upstream=f"{SCAN}/series.json",
+        converted=lambda wildcards: f"{RESULTS}/batches/{BATCH_OF[wildcards.scan_id]}/convert.json",
     output:
         image=f"{STORE}/{{scan_id}}_image.npy",
         label=f"{STORE}/{{scan_id}}_label.npy",
@@ -14,6 +13,7 @@ rule prepare_sample:
     resources:
         mem_mb=4000,
     params:
+        scan=f"{SCANS}/{{scan_id}}",
         mask=lambda wildcards: SHEET[wildcards.scan_id]["reference_root_mask"],
         view=VIEW,
         block_kji=lambda wildcards: TRAINING[wildcards.network]["block_kji"],

@@ -1,22 +1,25 @@
 rule segment_batch:
     input:
-        cts=of_members(f"{SCAN}/ct_crop.nii.gz"),
-        upstream=of_members(f"{SCAN}/crop.json"),
+        f"{BATCH}/crop.json",
+        crops=f"{BATCH}/crop",
         weights=SETTINGS["segment"]["network"]["weights"],
     output:
         directory(f"{BATCH}/segment"),
     log:
         f"{LOGS}/segment_batch/{{batch}}.log",
         trace=f"{LOGS}/trace/segment-{{batch}}.tsv",
+    benchmark:
+        f"{LOGS}/benchmarks/segment_batch/{{batch}}.tsv"
     conda:
         "../envs/network.yaml"
     threads: NETWORK_THREADS
     resources:
         mem_mb=growing(8000),
-        runtime=growing(120),
+        runtime=per_scan(8),
         gpu=GPUS,
     params:
-        scan_ids=lambda wildcards: BATCHES[wildcards.batch],
+        scans=SCANS,
+        scan_ids=lambda wildcards: BY_NETWORK[wildcards.batch],
         network=SETTINGS["segment"]["network"],
         device=SETTINGS["device"],
         version=STAGE_VERSIONS["segment"],

@@ -1,7 +1,7 @@
 rule split_folds:
     input:
         samples=of_learned(f"{STORE}/{{scan_id}}.json"),
-        series=of_learned(f"{SCAN}/series.json"),
+        series=LEARNED_SEALS,
     output:
         f"{TRAINED}/split.csv",
     log:

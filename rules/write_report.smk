@@ -10,7 +10,7 @@ rule write_report:
         curves=f"{COHORT}/curves",
         associations=f"{COHORT}/associations.csv",
         figures=f"{COHORT}/figures",
-        pictures=expand(f"{SCAN}/qc.png", scan_id=SHEET),
+        pictures=expand(f"{BATCH}/picture.json", batch=BATCHES),
     output:
         page=report(f"{COHORT}/report.html", category="Report"),
         provenance=f"{COHORT}/provenance.json",
@@ -20,10 +20,11 @@ rule write_report:
         "../envs/cpu.yaml"
     params:
         settings=SETTINGS,
+        scans=SCANS,
         scan_ids=list(SHEET),
         networks=(
             {stage: SETTINGS[stage]["network"] for stage in ("localise", "segment")}
-            if BATCHES
+            if BY_NETWORK
             else {}
         ),
         version=STAGE_VERSIONS["report"],

@@ -1,7 +1,7 @@
 """Gather the cohort's tables. In: records of every scan. Out: scans, calcium, segmentation.csv."""
 
 from calcohort.logs import job_log
-from calcohort.outcomes import read_record
+from calcohort.seal import read_seals
 from calcohort.study import read_sheet
 from calcohort.tables import build_tables, write_table
 
@@ -10,9 +10,9 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         tables = build_tables(
             read_sheet(source.sheet),
-            series=map(read_record, source.series),
-            measured=map(read_record, source.measured),
-            compared=map(read_record, source.compared),
+            series=read_seals(source.series),
+            measured=read_seals(source.measured),
+            compared=read_seals(source.compared),
             settings=snakemake.params.settings,
         )
         for name, table in tables.items():

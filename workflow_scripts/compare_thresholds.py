@@ -11,7 +11,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         tables = compare_rules(
             read_table(source.scans),
-            {Path(path).parent.name: Path(path) for path in source.voxels},
+            {s: Path(params.scans, s, "root_voxels.npz") for s in params.scan_ids},
             k=params.measure["k"],
             rule=params.measure["mask_rule"],
             formulas=params.rules,

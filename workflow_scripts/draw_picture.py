@@ -1,32 +1,42 @@
-"""Draw the QC picture of a scan, excluded or not. In: image, masks, record. Out: qc.png."""
+"""Draw the QC pictures of a batch, excluded or not. In: images, masks, records. Out: qc.png."""
 
 from pathlib import Path
 
 from calcohort import volume
+from calcohort.at_work import AtWork
 from calcohort.logs import job_log
-from calcohort.outcomes import read_record, run_stage
+from calcohort.outcomes import read_record
+from calcohort.pool import run_scans
 from calcohort.report.picture import draw_qc
+from calcohort.seal import write_seal
+
+IMAGES = ("ct.nii.gz", "root_mask.nii.gz", "calcium_mask.nii.gz")
 
 
-def draw_files(ct_path: str, root_path: str, calcium_path: str, record: dict, target: str) -> dict:
+def draw_files(folder: Path, target: Path) -> dict:
     """Draw what there is: an image that a stage did not reach is an empty file."""
     ct, root, calcium = (
-        volume.read(path) if Path(path).stat().st_size else None
-        for path in (ct_path, root_path, calcium_path)
+        volume.read(folder / name) if (folder / name).stat().st_size else None for name in IMAGES
     )
     masks = [None if mask is None else mask.array != 0 for mask in (root, calcium)]
-    draw_qc(ct, *masks, record, Path(target))
+    draw_qc(ct, *masks, read_record(folder / "calcium.json"), target)
     return {}
 
 
 if __name__ == "__main__":
-    source, output = snakemake.input, snakemake.output
+    params, seal = snakemake.params, snakemake.output[0]
     with job_log(snakemake.log[0]):
-        record = read_record(source.measured)
-        run_stage(
-            "picture",
-            snakemake.wildcards.scan_id,
-            lambda: draw_files(source.ct, source.root, source.calcium, record, output.picture),
-            record=output.record,
-            images=[output.picture],
-        )
+
+        def draw(scan_id, run):
+            """One scan."""
+            folder = Path(params.scans, scan_id)
+            return run(
+                "picture",
+                scan_id,
+                lambda: draw_files(folder, folder / "qc.png"),
+                record=folder / "picture.json",
+                images=[folder / "qc.png"],
+            )
+
+        done = run_scans(params.scan_ids, draw, marks=AtWork(seal), workers=snakemake.threads)
+        write_seal(seal, done)

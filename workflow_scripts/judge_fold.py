@@ -15,9 +15,8 @@ if __name__ == "__main__":
     source, params = snakemake.input, snakemake.params
     with job_log(snakemake.log[0]):
         fold = int(snakemake.wildcards.fold.removeprefix("fold-"))
-        ct_of = {Path(path).parent.name: path for path in source.cts}
         held_out = [
-            (scan_id, ct_of[scan_id], params.masks[scan_id])
+            (scan_id, f"{params.scans}/{scan_id}/ct.nii.gz", params.masks[scan_id])
             for scan_id, its_fold in read_split(source.split).items()
             if its_fold == fold
         ]

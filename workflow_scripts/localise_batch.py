@@ -1,8 +1,9 @@
-"""Localise the roots of a batch with U-Net1. In: ct_downscaled.nii.gz of each scan. Out: boxes."""
+"""Localise the roots of a batch with U-Net1. In: folder of downscaled scans. Out: boxes."""
 
 from pathlib import Path
 
 import numpy as np
+from calcohort.at_work import AtWork
 from calcohort.batch import run_batch
 from calcohort.localise import find_box
 from calcohort.logs import job_log
@@ -12,7 +13,8 @@ from calcohort.trace import Trace
 from calcohort.volume import Grid
 
 if __name__ == "__main__":
-    params = snakemake.params
+    params, folder = snakemake.params, Path(snakemake.output[0])
+    downscaled = snakemake.input.downscaled
     with job_log(snakemake.log[0]):
         trace = Trace(snakemake.log.trace, "localise", params.device)
         network = load_network(device=params.device, **params.settings["network"])
@@ -28,8 +30,9 @@ if __name__ == "__main__":
             "localise",
             params.scan_ids,
             find,
-            cts=snakemake.input.cts,
-            upstream=snakemake.input.upstream,
-            folder=Path(snakemake.output[0]),
+            cts=[f"{downscaled}/{scan_id}.nii.gz" for scan_id in params.scan_ids],
+            upstream=[f"{downscaled}/{scan_id}.json" for scan_id in params.scan_ids],
+            folder=folder,
+            marks=AtWork(folder),
             trace=trace,
         )

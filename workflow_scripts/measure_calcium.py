@@ -1,18 +1,23 @@
-"""Measure calcium. In: ct.nii.gz, root_mask.nii.gz. Out: calcium mask, root voxels, numbers."""
+"""Measure calcium of a batch. In: each scan, root mask. Out: calcium mask, root voxels, numbers."""
+
+from pathlib import Path
 
 from calcohort import volume
+from calcohort.at_work import AtWork
 from calcohort.laboratory.voxels import take_voxels, write_voxels
 from calcohort.logs import job_log
 from calcohort.measure.measure import MeasureSettings, measure_calcium
-from calcohort.outcomes import read_record, run_stage
+from calcohort.outcomes import read_record
+from calcohort.pool import run_scans
+from calcohort.seal import write_seal
 
 
-def measure_files(source, output, settings: MeasureSettings) -> dict:
-    """Measure the scan of the rule's input files; write its calcium mask and root voxels."""
-    ct = volume.read(source.ct)
-    root = volume.read_mask(source.root, ct.grid)
+def measure_files(folder: Path, settings: MeasureSettings) -> dict:
+    """Measure the scan of a folder; write its calcium mask and root voxels."""
+    ct = volume.read(folder / "ct.nii.gz")
+    root = volume.read_mask(folder / "root_mask.nii.gz", ct.grid)
     findings, calcium = measure_calcium(ct, root, settings=settings)
-    volume.write(output.mask, volume.Volume(calcium, ct.affine))
+    volume.write(folder / "calcium_mask.nii.gz", volume.Volume(calcium, ct.affine))
     voxels = take_voxels(
         ct,
         root,
@@ -21,19 +26,26 @@ def measure_files(source, output, settings: MeasureSettings) -> dict:
         connectivity=settings.connectivity,
         min_lesion_voxels=settings.min_lesion_voxels,
     )
-    write_voxels(output.voxels, voxels)
-    return findings | {"root_source": read_record(source.upstream)["root_source"]}
+    write_voxels(folder / "root_voxels.npz", voxels)
+    return findings | {"root_source": read_record(folder / "root.json")["root_source"]}
 
 
 if __name__ == "__main__":
-    source, output = snakemake.input, snakemake.output
+    params, seal = snakemake.params, snakemake.output[0]
     with job_log(snakemake.log[0]):
-        settings = MeasureSettings(**snakemake.params.settings)
-        run_stage(
-            "measure",
-            snakemake.wildcards.scan_id,
-            lambda: measure_files(source, output, settings),
-            record=output.record,
-            upstream=[source.upstream],
-            images=[output.mask, output.voxels],
-        )
+        settings = MeasureSettings(**params.settings)
+
+        def measure(scan_id, run):
+            """One scan."""
+            folder = Path(params.scans, scan_id)
+            return run(
+                "measure",
+                scan_id,
+                lambda: measure_files(folder, settings),
+                record=folder / "calcium.json",
+                upstream=[folder / "root.json"],
+                images=[folder / "calcium_mask.nii.gz", folder / "root_voxels.npz"],
+            )
+
+        done = run_scans(params.scan_ids, measure, marks=AtWork(seal), workers=snakemake.threads)
+        write_seal(seal, done)

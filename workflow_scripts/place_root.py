@@ -1,36 +1,40 @@
-"""Put the root on the scan's own grid. In: U-Net2's probability or a given mask. Out: root mask."""
+"""Put the roots of a batch on the scans' grids. In: U-Net2's probability or masks. Out: masks."""
 
 from pathlib import Path
 
+from calcohort.at_work import AtWork
 from calcohort.logs import job_log
-from calcohort.outcomes import run_stage
+from calcohort.pool import run_scans
 from calcohort.root import place_given, place_segmented
+from calcohort.seal import write_seal
 
 if __name__ == "__main__":
-    source, output, params = snakemake.input, snakemake.output, snakemake.params
-    scan_id = snakemake.wildcards.scan_id
-    upstream = [source.upstream]
-    if params.given:
+    source, params, seal = snakemake.input, snakemake.params, snakemake.output[0]
+    limits = {"min_volume_ml": params.min_volume_ml, "max_volume_ml": params.max_volume_ml}
+    with job_log(snakemake.log[0]):
 
-        def place():
-            """Take the sheet's mask."""
-            return place_given(source.ct, Path(params.given), Path(output.mask))
-    else:
-        segmented = Path(source.segmented)
-        upstream.append(segmented / f"{scan_id}.json")
-
-        def place():
-            """Take the plausible component of the network's probability."""
-            return place_segmented(
-                source.ct,
-                segmented / f"{scan_id}.nii.gz",
-                Path(source.upstream),
-                Path(output.mask),
-                min_volume_ml=params.min_volume_ml,
-                max_volume_ml=params.max_volume_ml,
+        def place(scan_id, run):
+            """One scan."""
+            folder, given = Path(params.scans, scan_id), params.given[scan_id]
+            ct, mask = folder / "ct.nii.gz", folder / "root_mask.nii.gz"
+            if given:
+                upstream = [folder / "series.json"]
+            else:
+                found = Path(source.segmented, f"{scan_id}.nii.gz")
+                crop = folder / "crop.json"
+                upstream = [crop, Path(source.segmented, f"{scan_id}.json")]
+            return run(
+                "root",
+                scan_id,
+                lambda: (
+                    place_given(ct, Path(given), mask)
+                    if given
+                    else place_segmented(ct, found, crop, mask, **limits)
+                ),
+                record=folder / "root.json",
+                upstream=upstream,
+                images=[mask],
             )
 
-    with job_log(snakemake.log[0]):
-        run_stage(
-            "root", scan_id, place, record=output.record, upstream=upstream, images=[output.mask]
-        )
+        done = run_scans(params.given, place, marks=AtWork(seal), workers=snakemake.threads)
+        write_seal(seal, done)

@@ -7,7 +7,7 @@ from calcohort.outcomes import run_stage
 from calcohort.training.sample import prepare_sample
 
 if __name__ == "__main__":
-    source, output, params = snakemake.input, snakemake.output, snakemake.params
+    output, params = snakemake.output, snakemake.params
     network, scan_id = snakemake.wildcards.network, snakemake.wildcards.scan_id
     with job_log(snakemake.log[0]):
         run_stage(
@@ -17,12 +17,12 @@ if __name__ == "__main__":
                 Path(output.image).parents[1],
                 network,
                 scan_id,
-                source.ct,
+                params.scan + "/ct.nii.gz",
                 Path(params.mask),
                 params.block_kji,
                 **params.view,
             ),
             record=output.record,
-            upstream=[source.upstream],
+            upstream=[params.scan + "/series.json"],
             images=[output.image, output.label],
         )

@@ -1,9 +1,10 @@
-"""Segment the roots of a batch with U-Net2. In: ct_crop.nii.gz of each. Out: probabilities."""
+"""Segment the roots of a batch with U-Net2. In: folder of crops. Out: probabilities."""
 
 from pathlib import Path
 
 import numpy as np
 from calcohort import volume
+from calcohort.at_work import AtWork
 from calcohort.batch import run_batch
 from calcohort.logs import job_log
 from calcohort.networks.predict import load_network
@@ -11,7 +12,7 @@ from calcohort.normalise import lower_calcium, normalise
 from calcohort.trace import Trace
 
 if __name__ == "__main__":
-    params = snakemake.params
+    params, folder = snakemake.params, Path(snakemake.output[0])
     with job_log(snakemake.log[0]):
         trace = Trace(snakemake.log.trace, "segment", params.device)
         network = load_network(device=params.device, **params.network)
@@ -28,9 +29,10 @@ if __name__ == "__main__":
             "segment",
             params.scan_ids,
             segment,
-            cts=snakemake.input.cts,
-            upstream=snakemake.input.upstream,
-            folder=Path(snakemake.output[0]),
+            cts=[f"{snakemake.input.crops}/{scan_id}.nii.gz" for scan_id in params.scan_ids],
+            upstream=[f"{params.scans}/{scan_id}/crop.json" for scan_id in params.scan_ids],
+            folder=folder,
+            marks=AtWork(folder),
             trace=trace,
             suffix=".nii.gz",
         )

@@ -38,7 +38,7 @@ if __name__ == "__main__":
             title="Calcium of the aortic root",
             further=[laboratory, *association_sections(read_table(source.associations), rule)],
             figures=find_figures(Path(source.figures), rule),
-            pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),
+            pictures={s: Path(params.scans, s, "qc.png") for s in params.scan_ids},
             provenance=provenance,
             **tables,
         )

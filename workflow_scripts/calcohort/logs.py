@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ def job_log(path: str | Path) -> Iterator[None]:
     Raises
     ------
     SystemExit
-        With status 1 after a `UserError`, no memory, or trouble of the machine such as a full disk.
+        With status 1 after a `UserError`, no memory, or trouble of the machine such as a full
+        disk; with status 143 after SIGTERM, so that what is open is closed.
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -26,6 +28,7 @@ def job_log(path: str | Path) -> Iterator[None]:
         force=True,
     )
     log = logging.getLogger("calcohort")
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
     except (UserError, MemoryError) as problem:

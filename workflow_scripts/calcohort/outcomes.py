@@ -70,6 +70,7 @@ class Reason(StrEnum):
         "no place in the root holds the luminance cube without calcium",
     )
     CRASHED = "crashed", "an unforeseen error; the traceback is in the stage's log"
+    LOST = "lost", "its process was killed twice: out of memory, out of time, or a crash"
 
 
 class Excluded(Exception):
@@ -87,6 +88,10 @@ class Excluded(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class Lost(Exception):
+    """A scan whose work was killed too often to be tried again."""
 
 
 class UserError(Exception):
@@ -182,6 +187,17 @@ def run_stage(
     return result
 
 
+def run_lost(
+    stage: str, scan_id: str, _work: Callable[[], dict[str, Any]], **files: Any
+) -> dict[str, Any]:
+    """Write the record of a scan that is given up; like `run_stage`, but the work is not done."""
+
+    def give_up() -> dict[str, Any]:
+        raise Lost("its process was killed twice; the job's logs say where")
+
+    return run_stage(stage, scan_id, give_up, **files)
+
+
 def _attempt(stage: str, scan_id: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     result = {"scan_id": scan_id, "status": OK, "stage": stage, "reason": "", "detail": ""}
     try:
@@ -192,6 +208,8 @@ def _attempt(stage: str, scan_id: str, work: Callable[[], dict[str, Any]]) -> di
             "reason": problem.reason.value,
             "detail": problem.detail,
         }
+    except Lost as problem:
+        return result | {"status": FAILED, "reason": Reason.LOST.value, "detail": str(problem)}
     except (UserError, MemoryError):
         raise
     except Exception as error:

@@ -41,7 +41,6 @@ OF_THE_MACHINE = {
     "results",
     "device",
     "batch_size",
-    "plan_in_full",
     "pseudonym_key_file",
     "weights",
 }

@@ -1,0 +1,37 @@
+"""Convert a batch. In: DICOM or NIfTI of the sheet. Out: each scan's ct.nii.gz, series.json."""
+
+from pathlib import Path
+
+from calcohort.at_work import AtWork
+from calcohort.dicom.convert import Limits, convert_scan
+from calcohort.logs import job_log
+from calcohort.pool import run_scans
+from calcohort.seal import write_seal
+from calcohort.study import read_key
+
+if __name__ == "__main__":
+    params, seal = snakemake.params, snakemake.output[0]
+    with job_log(snakemake.log[0]):
+        key = read_key(snakemake.config["pseudonym_key_file"])
+        limits = Limits(**params.limits)
+
+        def convert(scan_id, run):
+            """One scan."""
+            folder = Path(params.scans, scan_id)
+            row = params.rows[scan_id]
+            return run(
+                "convert",
+                scan_id,
+                lambda: convert_scan(
+                    Path(row["dicom"]),
+                    folder / "ct.nii.gz",
+                    series_uid=row["series_uid"],
+                    limits=limits,
+                    key=key,
+                ),
+                record=folder / "series.json",
+                images=[folder / "ct.nii.gz"],
+            )
+
+        done = run_scans(params.rows, convert, marks=AtWork(seal), workers=snakemake.threads)
+        write_seal(seal, done)
