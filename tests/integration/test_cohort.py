@@ -1,6 +1,7 @@
 """A cohort from files to tables, as a user runs it: every scan and every number known."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -88,7 +89,8 @@ def test_the_report_shows_every_scan_and_stands_alone(finished):
 
 
 def test_progress_tells_steps_and_time_left(finished):
-    assert "Convert large" in finished[2]
+    assert "Convert batch-00001" in finished[2]
+    assert "large: 1 of 10" in finished[2] or "small: 1 of 10" in finished[2]
     assert "left" in finished[2]
 
 
@@ -107,7 +109,7 @@ def test_a_changed_rule_measures_again_and_places_no_root_again(finished, tmp_pa
     assert code == 0, output
     assert "measure_calcium" in output
     assert "place_root" not in output
-    assert "convert_scan" not in output
+    assert "convert_batch" not in output
 
 
 def test_a_new_scan_leaves_the_others_alone(finished, tmp_path):
@@ -124,7 +126,22 @@ def test_a_new_scan_leaves_the_others_alone(finished, tmp_path):
         for line in output.splitlines()
         if len(line.split()) == 2 and line.split()[1].isdigit()
     }
-    assert counts["convert_scan"] == counts["measure_calcium"] == "1"
+    assert counts["convert_batch"] == counts["measure_calcium"] == "1"
+    assert "batch-00002" in output
+    assert "batch-00001" not in output
+
+
+@pytest.mark.slow
+def test_a_deleted_scan_is_done_again_and_the_tables_stay(finished):
+    config, results, _ = finished
+    before, seal = tables_of(results), results / "batches/batch-00001/convert.json"
+    records = seal.read_bytes()
+    shutil.rmtree(results / "scans/small")
+    code, output = run(config)
+    assert code == 0, output
+    assert (results / "scans/small/qc.png").stat().st_size > 10_000
+    assert tables_of(results) == before
+    assert seal.read_bytes() == records
 
 
 @pytest.mark.slow

@@ -56,13 +56,20 @@ def test_lint_and_format_are_clean(study):
     assert form.returncode == 0, form.stderr
 
 
-def test_the_plan_has_every_scan_once_and_masks_skip_the_networks(study):
+def test_the_plan_has_every_batch_once_and_masks_skip_the_networks(study):
     plan = snakemake("-n", "--cores", 2, "--configfile", study)
     assert plan.returncode == 0, plan.stdout + plan.stderr
     jobs = planned(plan.stdout + plan.stderr)
-    assert jobs["convert_scan"] == jobs["measure_calcium"] == jobs["draw_picture"] == "3"
-    assert jobs["downscale_scan"] == jobs["crop_scan"] == "2"
-    assert jobs["localise_batch"] == jobs["segment_batch"] == jobs["compare_root"] == "1"
+    steps = ("convert_batch", "downscale_batch", "localise_batch", "crop_batch", "segment_batch")
+    steps += ("place_root", "measure_calcium", "compare_root", "draw_picture")
+    assert {jobs[step] for step in steps} == {"1"}
+    only_given = yaml.safe_load(study.read_text()) | {"batch_size": 1}
+    study.write_text(yaml.safe_dump(only_given))
+    plan = snakemake("-n", "--cores", 2, "--configfile", study)
+    jobs = planned(plan.stdout + plan.stderr)
+    assert jobs["convert_batch"] == jobs["measure_calcium"] == jobs["draw_picture"] == "3"
+    assert jobs["downscale_batch"] == jobs["segment_batch"] == "2"
+    assert jobs["compare_root"] == "1"
 
 
 def test_training_is_planned_for_each_network_and_fold(study):
@@ -70,7 +77,7 @@ def test_training_is_planned_for_each_network_and_fold(study):
     assert plan.returncode == 0, plan.stdout + plan.stderr
     jobs = planned(plan.stdout + plan.stderr)
     # One scan of the three has a reference; two networks, five folds, and one training on all.
-    assert (jobs["convert_scan"], jobs["prepare_sample"]) == ("1", "2")
+    assert (jobs["convert_batch"], jobs["prepare_sample"]) == ("1", "2")
     assert (jobs["train_fold"], jobs["judge_fold"]) == ("12", "10")
     assert jobs["split_folds"] == jobs["summarise_training"] == "2"
     assert "measure_calcium" not in jobs

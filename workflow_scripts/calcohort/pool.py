@@ -94,6 +94,7 @@ def _side_by_side(
             while waiting and len(at_work) < workers:
                 process = _Process(waiting.pop(), stage, marks)
                 at_work[process.answer] = process
+                process.start()
             ready = connection.wait(list(at_work), timeout=1)
             for process in [p for p in at_work.values() if p.answer in ready or p.overdue()]:
                 del at_work[process.answer]
@@ -115,11 +116,14 @@ class _Process:
 
     def __init__(self, scan_id: str, stage: Stage, marks: AtWork) -> None:
         self.scan_id, self.marks, self.begun_s = scan_id, marks, time.monotonic()
-        self.answer, send = FORK.Pipe(duplex=False)
-        marks.begin(scan_id)
-        self.process = FORK.Process(target=_work, args=(scan_id, stage, send))
+        self.answer, self.send = FORK.Pipe(duplex=False)
+        self.process = FORK.Process(target=_work, args=(scan_id, stage, self.send))
+
+    def start(self) -> None:
+        """Begin the work."""
+        self.marks.begin(self.scan_id)
         self.process.start()
-        send.close()
+        self.send.close()
 
     def overdue(self) -> bool:
         """Whether it has hung; it is then killed."""
@@ -151,8 +155,9 @@ class _Process:
 
     def stop(self) -> None:
         """Kill it; the scan is not to blame."""
-        self.process.kill()
-        self.process.join()
+        if self.process.pid:
+            self.process.kill()
+            self.process.join()
         self.marks.stop(self.scan_id)
 
 
