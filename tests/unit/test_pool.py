@@ -165,7 +165,7 @@ def test_a_hung_scan_is_killed(study, monkeypatch):
 def run_in_process(study):
     process = multiprocessing.get_context("fork").Process(target=study.run)
     process.start()
-    while not list(study.marks.folder.glob("*-b")):
+    while not (study.folder / "d.json").exists():  # b is then the only one at work
         time.sleep(0.02)
     return process
 
@@ -179,21 +179,20 @@ def alive(number):
 
 
 def test_a_killed_job_takes_its_scans_along_and_the_next_one_tries_them_last(study):
-    study.trouble = {"b": lambda tries: tries == 1 and time.sleep(60)}
+    def hang_once(tries):
+        if tries == 1:
+            (study.folder / "pid").write_text(str(os.getpid()))
+            time.sleep(60)
+
+    study.trouble = {"b": hang_once}
     process = run_in_process(study)
-    while not (study.folder / "b.tries").exists():
-        time.sleep(0.02)
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    children = [int(number) for number in listed.split()]
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert children
-    for child in children:
-        while alive(child):
-            time.sleep(0.02)
+    while alive(int((study.folder / "pid").read_text())):
+        time.sleep(0.02)
     assert study.marks.deaths("b") == 1
     done = study.run()
-    assert list(done)[-1] == "b"
+    assert list(done).index("b") >= 2  # two at a time: the other one may be suspected too
     assert set(study.statuses().values()) == {"ok"}
 
 
