@@ -14,7 +14,7 @@ def all_jobs() -> list[dict[str, str]]:
     for line in ask("scontrol", "show", "job", "--oneliner").splitlines():
         job = dict(part.split("=", 1) for part in line.split() if "=" in part)
         if "JobId" in job:
-            job["step"] = re.search(r"slurm_logs/rule_([a-z]+)", job["StdOut"])[1]
+            job["step"] = re.search(r"slurm_logs/(?:group|rule)_([a-z]+)", job["StdOut"])[1]
             jobs.append(job)
     return sorted(jobs, key=lambda job: int(job["JobId"]))
 
