@@ -1,17 +1,22 @@
 """Two real Horovod processes over Gloo. `make horovod` builds what they need."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from calcohort.networks.plan import Plan
+from calcohort.outcomes import UserError
 from calcohort.training.job import run_job
 from training_store import NAMES, make_training_store
 
@@ -105,11 +110,44 @@ def test_two_processes_follow_the_curve_of_one_with_the_joined_batch(store, tmp_
 
 
 def test_a_mistake_ends_all_processes_with_one_sentence(store, tmp_path):
-    from calcohort.outcomes import UserError
-
     with pytest.raises(UserError, match="a batch of 3 cannot be dealt evenly to 2 processes"):
         run_job(
             replace(PLAN, batch=3), store=store, training_names=NAMES, validation_names=[],
             contents=[], folder=tmp_path, weights=tmp_path / "w.weights.h5",
             log=tmp_path / "log.csv", start_from=None, device="cpu", processes=2,
         )  # fmt: skip
+
+
+def test_one_killed_process_ends_the_training_and_the_next_start_goes_on(store, tmp_path):
+    long = replace(PLAN, stages=(((16, 16, 16), 40),))
+
+    def start(name, processes=2):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        run_job(
+            long, store=store, training_names=NAMES, validation_names=[], contents=["a"],
+            folder=folder, weights=folder / "out.weights.h5", log=folder / "log.csv",
+            start_from=None, device="cpu", processes=processes,
+        )  # fmt: skip
+        return pd.read_csv(folder / "log.csv").drop(columns="hours")
+
+    def second_process():
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.environ().get("HOROVOD_RANK") == "1":
+                    return process
+
+    def kill_one():
+        while not list((tmp_path / "killed").glob("training-*/checkpoint.npz")):
+            time.sleep(0.02)
+        second_process().kill()
+
+    killer = threading.Thread(target=kill_one)
+    (tmp_path / "killed").mkdir()
+    killer.start()
+    with pytest.raises(UserError):
+        start("killed")
+    killer.join()
+    assert not (tmp_path / "killed/out.weights.h5").exists()
+    whole = start("whole", processes=1)
+    pd.testing.assert_frame_equal(start("killed"), whole, atol=5e-3)

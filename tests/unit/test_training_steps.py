@@ -48,9 +48,12 @@ def farthest(some, others):
         ({"precision": "bfloat16"}, 0.03),
         ({"precision": "float16"}, 0.005),
         ({"xla": True}, 1e-4),
+        ({"recompute": True}, 1e-4),
     ],
 )
-def test_precision_and_compiler_do_not_change_the_curve(store, tmp_path, change, of_loss):
+def test_precision_compiler_and_recomputation_do_not_change_the_curve(
+    store, tmp_path, change, of_loss
+):
     expected, _ = steps(PLAN, store, tmp_path)
     found, weights = steps(replace(PLAN, **change), store, tmp_path)
     assert found[:, 0] == pytest.approx(expected[:, 0], abs=of_loss)

@@ -47,6 +47,9 @@ class Plan:
         Of the arithmetic; weights, norms, softmax and loss stay float32. "float16" scales the loss.
     xla : bool
         Compile the network with XLA: for GPUs.
+    recompute : bool
+        Keep only the blocks' outputs for the backward pass and compute the rest again: less memory
+        for more time.
     ema : float
         Momentum of the weights' moving average, which is what is kept; 0 keeps the last weights.
     validate_every : int
@@ -66,6 +69,7 @@ class Plan:
     schedule: str = "cosine"
     precision: str = "float32"
     xla: bool = False
+    recompute: bool = False
     ema: float = 0.0
     validate_every: int = 0
     augmentation: Mapping[str, float] = field(default_factory=dict)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from calcohort.networks.board import write_scalars
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
 from calcohort.networks.plan import Plan
+from calcohort.networks.recompute import recomputing
 from calcohort.networks.unet import build_unet
 from calcohort.networks.workers import Workers
 from calcohort.outcomes import UserError, atomic_path
@@ -49,6 +50,7 @@ class Training:
         self.device = "gpu" if tf.config.get_visible_devices("GPU") else "cpu"
         policy = None if plan.precision == "float32" else f"mixed_{plan.precision}"
         self.model = build_unet(plan.filters, plan.depth, dtype=policy)
+        self._probability = recomputing(self.model) if plan.recompute else self.model
         average = {"use_ema": True, "ema_momentum": plan.ema} if plan.ema else {}
         self.adam = keras.optimizers.Adam(plan.learning_rate, **average)
         scaled = plan.precision == "float16"
@@ -102,7 +104,7 @@ class Training:
         return mean
 
     def _judge(self, image, label):
-        probability = self.model(image, training=True)
+        probability = self._probability(image)
         loss = tf.reduce_mean(dice_and_cross_entropy(label, probability))
         return loss, tf.reduce_mean(dice_score(label, probability))
 

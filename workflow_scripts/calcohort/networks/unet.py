@@ -12,6 +12,8 @@ normalisation, leaky ReLU. Only `keras.layers` and `keras.ops` are used, so the 
 on every Keras backend.
 """
 
+import itertools
+
 import keras
 from keras import layers, ops
 
@@ -100,29 +102,33 @@ def build_unet(
         ``[batch, k, j, i, 1]`` to class probabilities ``[batch, k, j, i, classes]``, float32.
     """
 
-    def convolve(x, width, stride=1):
+    def convolve(x, width, stride=1, name=None):
         x = layers.Conv3D(width, 3, stride, "same", use_bias=False, **options)(x)
         x = InstanceNormalisation(dtype=dtype)(x)
-        return layers.LeakyReLU(negative_slope=0.01, dtype=dtype)(x)
+        return layers.LeakyReLU(negative_slope=0.01, dtype=dtype, name=name)(x)
+
+    def block(x, width, stride=1):
+        return convolve(convolve(x, width, stride), width, name=f"block_{next(number)}")
 
     def up(x, width):
         return layers.Conv3DTranspose(width, 2, 2, **options)(x)
 
     options = {"kernel_initializer": kernel_initializer, "dtype": dtype}
+    number = itertools.count()
 
     first, *deeper = level_filters(filters, depth)
     image = layers.Input((*input_shape, 1))
-    x = convolve(convolve(image, first), first)
+    x = block(image, first)
 
     skips = []
     for width in deeper:
         skips.append(x)
-        x = convolve(convolve(x, width, stride=2), width)
+        x = block(x, width, stride=2)
 
     for skip in reversed(skips):
         width = skip.shape[-1]
         x = layers.Concatenate(dtype=dtype)([up(x, width), skip])
-        x = convolve(convolve(x, width), width)
+        x = block(x, width)
 
     x = layers.Conv3D(classes, 3, padding="same", **options)(x)
     return keras.Model(image, layers.Softmax(dtype="float32")(x), name="unet")

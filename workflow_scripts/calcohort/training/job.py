@@ -17,7 +17,7 @@ from calcohort.outcomes import UserError, write_record
 
 PLAN_KEYS = (
     "learning_rate", "mirror", "seed", "batch", "schedule",
-    "precision", "xla", "ema", "validate_every", "augmentation",
+    "precision", "xla", "recompute", "ema", "validate_every", "augmentation",
 )  # fmt: skip
 
 
