@@ -76,6 +76,15 @@ class Grid:
         affine[:3, 3] = self.world((factor - 1) / 2)
         return Grid(tuple(int(n // f) for n, f in zip(self.shape, factor, strict=True)), affine)
 
+    def respaced(self, spacing_mm: tuple[float, float, float]) -> "Grid":
+        """Return the grid of voxels of `spacing_mm` ``(k, j, i)`` that fills the same box."""
+        factor = np.asarray(spacing_mm) / self.spacing_mm
+        affine = self.affine.copy()
+        affine[:3, :3] = self.affine[:3, :3] * factor[::-1]
+        affine[:3, 3] = self.world((factor - 1) / 2)
+        shape = np.maximum(np.round(np.array(self.shape) / factor), 1)
+        return Grid(tuple(int(n) for n in shape), affine)
+
 
 @dataclass(frozen=True)
 class Volume:

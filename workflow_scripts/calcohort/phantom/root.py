@@ -1,7 +1,8 @@
 """The aortic root: three sinuses between annulus and sinotubular junction, with its leaflets.
 
 A bicuspid root has two sinuses and two leaflets. The root has its own frame: `w` mm along its axis
-from the annulus plane (the hinge points, w = 0) to the sinotubular junction (w = `height_mm`), and polar `r` (mm) and `phi` (rad) around it.
+from the annulus plane (the hinge points, w = 0) to the sinotubular junction (w = `height_mm`), and
+polar `r` (mm) and `phi` (rad) around it.
 Sizes follow adult CT: annulus 21-28 mm, sinuses 28-40 mm, junction 24-33 mm wide, root 18-25 mm
 high.
 """

@@ -90,7 +90,9 @@ class Scanner:
             _add_streaks(hu, metal, grid, self.streak_hu, rng)
         if self.hardening_hu:
             shift = Texture(int(rng.integers(1 << 31)), smooth_mm=45)
-            k, j, i = (np.arange(n, dtype=np.float32) * d for n, d in zip(hu.shape, spacing))
+            k, j, i = (
+                np.arange(n, dtype=np.float32) * d for n, d in zip(hu.shape, spacing, strict=True)
+            )
             hu += np.float32(self.hardening_hu) * shift(i, j[:, None], k[:, None, None])
         hu += self._noise(grid, rng)
         if self.round_field:

@@ -256,8 +256,8 @@ def _draw_scan(rng, warp: Warp, root: Root, heart: Pose) -> Grid:
     weights = np.array([3, 3, 4, 3, 3, 2, 2, 1.5, 1, 1.5])
     slice_mm = float(rng.choice(slices, p=weights / weights.sum()))
     range_mm = rng.uniform(100, 180) if rng.random() < 0.7 else rng.uniform(180, 360)
-    width = int(round(field_mm / pixel))
-    shape = max(int(round(range_mm / slice_mm)), 16), width, width
+    width = round(field_mm / pixel)
+    shape = max(round(range_mm / slice_mm), 16), width, width
     spacing = np.array([pixel, pixel, slice_mm])
     size_mm = (np.array(shape)[::-1] - 1) * spacing
 
