@@ -105,7 +105,7 @@ def warped(image: np.ndarray, source: Grid, sources_mm: np.ndarray, outside: flo
     ndarray of float32, ``[k, j, i]``
         By linear interpolation.
     """
-    inverse = np.linalg.inv(source.affine)
+    inverse = source.inverse
     index = np.tensordot(inverse[:3, :3].astype(np.float32), sources_mm, 1)[::-1]
     index += inverse[:3, 3][::-1, None, None, None].astype(np.float32)
     return ndimage.map_coordinates(image, index, np.float32, order=1, cval=outside)
