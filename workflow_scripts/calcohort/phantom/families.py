@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from calcohort.phantom import render, render_wide
+from calcohort.phantom import render, render_second, render_wide
 from calcohort.phantom.anatomy import draw_anatomy
 from calcohort.phantom.render import Phantom
+from calcohort.phantom.second import draw_second
 from calcohort.phantom.wide import draw_wide
 from calcohort.volume import Grid
 
@@ -53,5 +54,12 @@ FAMILIES = {
         render_wide.root_box,
         render_wide.render,
         render_wide.physical_calcium_mm3,
+    ),
+    "second": Family(
+        draw_second,
+        render_second.scan_grid,
+        render_second.root_box,
+        render_second.render,
+        render_second.physical_calcium_mm3,
     ),
 }
