@@ -2,6 +2,7 @@ rule measure_calcium:
     input:
         ct=f"{SCAN}/ct.nii.gz",
         root=f"{SCAN}/root_mask.nii.gz",
+        sure=f"{SCAN}/root_probability.nii.gz",
         upstream=f"{SCAN}/root.json",
     output:
         mask=f"{SCAN}/calcium_mask.nii.gz",

@@ -4,6 +4,7 @@ rule place_root:
         ct=f"{SCAN}/ct.nii.gz",
     output:
         mask=f"{SCAN}/root_mask.nii.gz",
+        sure=f"{SCAN}/root_probability.nii.gz",
         record=f"{SCAN}/root.json",
     log:
         f"{LOGS}/place_root/{{scan_id}}.log",

@@ -3,6 +3,7 @@ rule segment_batch:
         cts=of_members(f"{SCAN}/ct_crop.nii.gz"),
         upstream=of_members(f"{SCAN}/crop.json"),
         weights=SETTINGS["segment"]["network"]["weights"],
+        ensemble=[further["weights"] for further in SETTINGS["confidence"]["ensemble"]],
     output:
         directory(f"{BATCH}/segment"),
     log:
@@ -18,6 +19,7 @@ rule segment_batch:
     params:
         scan_ids=lambda wildcards: BATCHES[wildcards.batch],
         network=SETTINGS["segment"]["network"],
+        confidence=SETTINGS["confidence"],
         device=SETTINGS["device"],
         version=STAGE_VERSIONS["segment"],
     message:

@@ -1,10 +1,13 @@
-"""Measure calcium. In: ct.nii.gz, root_mask.nii.gz. Out: calcium mask, root voxels, numbers."""
+"""Measure calcium. In: ct.nii.gz, the root. Out: calcium mask, root voxels, numbers."""
 
+import numpy as np
 from calcohort import volume
+from calcohort.confidence import add_intervals
 from calcohort.laboratory.voxels import take_voxels, write_voxels
 from calcohort.logs import job_log
 from calcohort.measure.measure import MeasureSettings, measure_calcium
 from calcohort.outcomes import read_record, run_stage
+from calcohort.root import CERTAIN
 
 
 def measure_files(source, output, settings: MeasureSettings) -> dict:
@@ -12,6 +15,8 @@ def measure_files(source, output, settings: MeasureSettings) -> dict:
     ct = volume.read(source.ct)
     root = volume.read_mask(source.root, ct.grid)
     findings, calcium = measure_calcium(ct, root, settings=settings)
+    sure = volume.read(source.sure).array / np.float32(CERTAIN)
+    add_intervals(ct, root, sure, findings, settings)
     volume.write(output.mask, volume.Volume(calcium, ct.affine))
     voxels = take_voxels(
         ct,
@@ -22,7 +27,8 @@ def measure_files(source, output, settings: MeasureSettings) -> dict:
         min_lesion_voxels=settings.min_lesion_voxels,
     )
     write_voxels(output.voxels, voxels)
-    return findings | {"root_source": read_record(source.upstream)["root_source"]}
+    placed = read_record(source.upstream)
+    return findings | {key: placed.get(key) for key in ("root_source", "root_expected_dice")}
 
 
 if __name__ == "__main__":

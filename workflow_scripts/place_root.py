@@ -14,7 +14,7 @@ if __name__ == "__main__":
 
         def place():
             """Take the sheet's mask."""
-            return place_given(source.ct, Path(params.given), Path(output.mask))
+            return place_given(source.ct, Path(params.given), Path(output.mask), Path(output.sure))
     else:
         segmented = Path(source.segmented)
         upstream.append(segmented / f"{scan_id}.json")
@@ -26,11 +26,17 @@ if __name__ == "__main__":
                 segmented / f"{scan_id}.nii.gz",
                 Path(source.upstream),
                 Path(output.mask),
+                Path(output.sure),
                 min_volume_ml=params.min_volume_ml,
                 max_volume_ml=params.max_volume_ml,
             )
 
     with job_log(snakemake.log[0]):
         run_stage(
-            "root", scan_id, place, record=output.record, upstream=upstream, images=[output.mask]
+            "root",
+            scan_id,
+            place,
+            record=output.record,
+            upstream=upstream,
+            images=[output.mask, output.sure],
         )

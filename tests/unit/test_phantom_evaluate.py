@@ -15,9 +15,10 @@ PHYSICAL_MM3 = [5.0, 80.0, 150.0, 250.0]
 IDS = [f"phantom-{n:04d}" for n in range(1, N + 1)]
 
 
-def make_run(
-    folder, dice=(0.96, 0.96, 0.94, 0.90), families=("template", "template", "wide", "wide")
-):
+FAMILIES = ["template", "template", "wide", "wide"]
+
+
+def make_run(folder, dice=(0.96, 0.96, 0.94, 0.90)):
     cohort = folder / "cohort"
     cohort.mkdir()
     truth = pd.DataFrame(

@@ -30,13 +30,13 @@ class Family:
         Of a patient: the scan's own grid, the box in world mm that holds the root, and the volume
         of its calcium.
     render : callable
-        The `Phantom` of a patient on a grid.
+        The `Phantom` of a patient on a grid, with or without `noise`.
     """
 
     draw: Callable[[int], Any]
     scan_grid: Callable[[Any], Grid]
     root_box: Callable[[Any], np.ndarray]
-    render: Callable[[Any, Grid], Phantom]
+    render: Callable[..., Phantom]
     physical_calcium_mm3: Callable[[Any], float]
 
 

@@ -27,8 +27,8 @@ def root_box(patient: WidePatient) -> np.ndarray:
     return root_bounds_mm(patient.root, patient.warp)
 
 
-def render(patient: WidePatient, grid: Grid) -> Phantom:
-    """Render a patient on an axial grid.
+def render(patient: WidePatient, grid: Grid, *, noise: bool = True) -> Phantom:
+    """Render a patient on an axial grid, with or without noise.
 
     Slices thicker than the grid's are rendered at their own distance and interpolated, as a scan
     that is resampled to the grid would be.
@@ -39,7 +39,8 @@ def render(patient: WidePatient, grid: Grid) -> Phantom:
     """
     distance_mm, wanted_mm = patient.scan.spacing_mm[0], grid.spacing_mm[0]
     slices = grid if distance_mm <= 1.05 * wanted_mm else _slices(grid, patient.scan)
-    hu = patient.scanner.expose(_painted(patient, slices), slices, patient.scan, patient.seed)
+    hu = _painted(patient, slices)
+    hu = patient.scanner.expose(hu, slices, patient.scan, patient.seed, noise)
     if slices is not grid:
         hu = _between(hu, slices, grid)
     root = _share(patient, grid, Lumen(patient.root, 0.0, patient.root.height_mm), FINER_ROOT)

@@ -56,7 +56,7 @@ class Scanner:
     hardening_hu: float
     round_field: bool
 
-    def expose(self, hu: np.ndarray, grid: Grid, scan: Grid, seed: int) -> np.ndarray:
+    def expose(self, hu: np.ndarray, grid: Grid, scan: Grid, seed: int, noise: bool) -> np.ndarray:
         """Return what the scanner shows of a patient.
 
         Parameters
@@ -69,6 +69,8 @@ class Scanner:
             The scan's own grid.
         seed : int
             Of noise, streaks and shifts.
+        noise : bool
+            Whether to add noise.
 
         Returns
         -------
@@ -94,7 +96,8 @@ class Scanner:
                 np.arange(n, dtype=np.float32) * d for n, d in zip(hu.shape, spacing, strict=True)
             )
             hu += np.float32(self.hardening_hu) * shift(i, j[:, None], k[:, None, None])
-        hu += self._noise(grid, rng)
+        if noise:
+            hu += self._noise(grid, rng)
         if self.round_field:
             _blacken_outside(hu, grid, scan)
         return np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU)).astype(np.int16)
