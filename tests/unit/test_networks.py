@@ -19,7 +19,13 @@ from calcohort.networks.augment import draw_patch, vary_luminance
 from calcohort.networks.data import Case, make_store
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
 from calcohort.networks.plan import Plan
-from calcohort.networks.predict import Network, block_means, load_network, read_ahead
+from calcohort.networks.predict import (
+    Network,
+    block_means,
+    load_network,
+    mean_probability,
+    read_ahead,
+)
 from calcohort.networks.train import train
 from calcohort.networks.unet import InstanceNormalisation, build_unet, level_filters
 from calcohort.outcomes import UserError
@@ -186,6 +192,21 @@ def test_read_ahead_delivers_an_error_with_its_item():
     for item, future in read_ahead([1, 2, 3], read):
         results[item] = str(future.exception()) if future.exception() else future.result()
     assert results == {1: 10, 2: "cannot read 2", 3: 30}
+
+
+def test_an_ensemble_is_the_mean_of_its_networks_and_their_mirrored_views():
+    array = small_volume()
+    networks = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        networks.append(Network(build_unet(filters=2, depth=2), depth=2))
+    straight = [network.probability(array) for network in networks]
+    mirrored = [network.probability(array[..., ::-1].copy())[..., ::-1] for network in networks]
+    assert np.array_equal(mean_probability(networks[:1], array), straight[0])
+    assert mean_probability(networks, array) == pytest.approx(np.mean(straight, axis=0), abs=1e-6)
+    both = mean_probability(networks, array, mirror=True)
+    assert both == pytest.approx(np.mean(straight + mirrored, axis=0), abs=1e-6)
+    assert np.abs(both - mean_probability(networks, array)).max() > 1e-3
 
 
 def test_read_ahead_reads_the_next_item_while_this_one_is_worked_on():

@@ -8,15 +8,17 @@ mm³, downwards and upwards:
   networks or views, reaches 84 % or 16 %, the normal distribution's shares.
 - *Luminance.* Lm is a mean over a cube; its standard error is that of the means of the cube's
   eight octants, which noise and uneven mixing both move. The rule's threshold follows Lm.
-- *Noise.* A voxel near the threshold may lie on its other side; with the cube's SD ``s`` it is
-  above with the probability ``Phi((hu - threshold) / s)``, and the variance ``p (1 - p)`` is
-  summed, times the number of voxels that share one noise. Blood alone exceeds the threshold at
-  times: ``Phi((Lm - threshold) / s)`` of the lumen, which is taken off the lower end.
+- *Noise.* A voxel near the threshold may lie on its other side; with the cube's robust SD ``s`` it
+  is above with the probability ``Phi((hu - threshold) / s)``, and the variance ``p (1 - p)`` is
+  summed, times `SHARED` voxels, about as many as a scanner's point spread gives one noise. Blood
+  alone exceeds the threshold at times: ``Phi((Lm - threshold) / s)`` of the root, which is taken
+  off the lower end.
 
 The ends lie `FACTOR` such deviations, added in quadrature, from the volume, and `LEAST_MM3` more.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,8 @@ from calcohort.volume import Volume, bounding_slices
 ONE_SD = float(ndtr(1.0))
 FACTOR = 1.96
 LEAST_MM3 = 1.0
+SHARED = 27
+MAD_TO_SD = 1.4826
 LEAST_SD_HU = 1.0
 """The unit of stored values."""
 
@@ -84,8 +88,8 @@ def volume_intervals(
     dict
         Rule to (low, high) in mm³, low not below 0.
     """
-    lm, sd = luminance["luminance_hu"], max(luminance["luminance_sd_hu"], LEAST_SD_HU)
-    se, shared = _luminance_error(ct, root, luminance["cube_start_kji"], cube_side_voxels, lm, sd)
+    lm = luminance["luminance_hu"]
+    se, sd = _luminance_error(ct, root, luminance["cube_start_kji"], cube_side_voxels)
     box = bounding_slices(root | (probability >= 1 - ONE_SD))
     hu, inside, voxel = ct.array[box], root[box], ct.grid.voxel_volume_mm3
     smaller = inside & (probability[box] >= ONE_SD)
@@ -104,7 +108,7 @@ def volume_intervals(
         down.append(here - count(inside, rule.threshold_hu(lm + se, k)))
         up.append(count(inside, rule.threshold_hu(lm - se, k)) - here)
         above = ndtr((hu[inside] - threshold) / sd)
-        noise = voxel * np.sqrt(shared * float((above * (1 - above)).sum(dtype=float)))
+        noise = voxel * np.sqrt(SHARED * float((above * (1 - above)).sum(dtype=float)))
         blood = voxel * np.count_nonzero(inside) * float(ndtr((lm - threshold) / sd))
         low = volume - min(blood, here) - FACTOR * np.linalg.norm([*down, noise]) - LEAST_MM3
         high = volume + FACTOR * np.linalg.norm([*up, noise]) + LEAST_MM3
@@ -141,18 +145,15 @@ def _joined(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
 
 
 def _luminance_error(
-    ct: Volume, root: np.ndarray, start: Sequence[int], side: int, lm: float, sd: float
+    ct: Volume, root: np.ndarray, start: Sequence[int], side: int
 ) -> tuple[float, float]:
-    """Return the standard error of Lm in HU, and how many voxels share one noise (at least 1)."""
-    half = side // 2
-    means, voxels = [], []
-    for corner in np.ndindex(2, 2, 2):
-        first = np.asarray(start) + half * np.array(corner)
-        octant = tuple(slice(a, a + half) for a in first)
-        hu = ct.array[octant][root[octant]]
-        blood = hu[np.abs(hu - lm) <= 5 * sd]
-        if blood.size:
-            means.append(blood.mean(dtype=float))
-            voxels.append(blood.size)
-    spread = float(np.std(means, ddof=1))
-    return spread / np.sqrt(len(means)), max(1.0, float(np.mean(voxels)) * (spread / sd) ** 2)
+    """Return the standard error of Lm and the robust SD of the blood in its cube, both in HU."""
+    cube = tuple(slice(first, first + side) for first in start)
+    hu, inside = ct.array[cube], root[cube]
+    median = np.median(hu[inside])
+    sd = max(MAD_TO_SD * float(np.median(np.abs(hu[inside] - median))), LEAST_SD_HU)
+    blood = inside & (np.abs(hu - median) <= 5 * sd)
+    halves = slice(0, side // 2), slice(side // 2, side)
+    octants = [hu[part][blood[part]] for part in product(halves, repeat=3)]
+    means = [octant.mean(dtype=float) for octant in octants if octant.size]
+    return float(np.std(means, ddof=1)) / np.sqrt(len(means)), sd
