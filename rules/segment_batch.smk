@@ -3,6 +3,7 @@ rule segment_batch:
         f"{BATCH}/crop.json",
         crops=f"{BATCH}/crop",
         weights=SETTINGS["segment"]["network"]["weights"],
+        ensemble=[further["weights"] for further in SETTINGS["confidence"]["ensemble"]],
     output:
         directory(f"{BATCH}/segment"),
     log:
@@ -21,6 +22,7 @@ rule segment_batch:
         scans=SCANS,
         scan_ids=lambda wildcards: BY_NETWORK[wildcards.batch],
         network=SETTINGS["segment"]["network"],
+        confidence=SETTINGS["confidence"],
         device=SETTINGS["device"],
         version=STAGE_VERSIONS["segment"],
     message:

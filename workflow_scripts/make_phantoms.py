@@ -27,6 +27,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--not-ct", type=int, default=0, help="scans that are MR")
     parser.add_argument("--first-seed", type=int, default=1, help="seed of the first phantom")
     parser.add_argument(
+        "--families",
+        nargs="+",
+        default=["template"],
+        metavar="NAME",
+        help="template, wide, second: so many scans of each (default: template)",
+    )
+    parser.add_argument(
         "--jobs",
         type=int,
         default=min(os.cpu_count() or 1, MOST_DEFAULT_JOBS),

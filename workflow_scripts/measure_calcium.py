@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 from calcohort import volume
 from calcohort.at_work import AtWork
+from calcohort.confidence import add_intervals
 from calcohort.laboratory.voxels import take_voxels, write_voxels
 from calcohort.logs import job_log
 from calcohort.measure.measure import MeasureSettings, measure_calcium
 from calcohort.outcomes import read_record
 from calcohort.pool import run_scans
+from calcohort.root import CERTAIN
 from calcohort.seal import write_seal
 
 
@@ -17,6 +20,8 @@ def measure_files(folder: Path, settings: MeasureSettings) -> dict:
     ct = volume.read(folder / "ct.nii.gz")
     root = volume.read_mask(folder / "root_mask.nii.gz", ct.grid)
     findings, calcium = measure_calcium(ct, root, settings=settings)
+    sure = volume.read(folder / "root_probability.nii.gz").array / np.float32(CERTAIN)
+    add_intervals(ct, root, sure, findings, settings)
     volume.write(folder / "calcium_mask.nii.gz", volume.Volume(calcium, ct.affine))
     voxels = take_voxels(
         ct,
@@ -27,7 +32,8 @@ def measure_files(folder: Path, settings: MeasureSettings) -> dict:
         min_lesion_voxels=settings.min_lesion_voxels,
     )
     write_voxels(folder / "root_voxels.npz", voxels)
-    return findings | {"root_source": read_record(folder / "root.json")["root_source"]}
+    placed = read_record(folder / "root.json")
+    return findings | {key: placed.get(key) for key in ("root_source", "root_expected_dice")}
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if __name__ == "__main__":
             """One scan."""
             folder, given = Path(params.scans, scan_id), params.given[scan_id]
             ct, mask = folder / "ct.nii.gz", folder / "root_mask.nii.gz"
+            sure = folder / "root_probability.nii.gz"
             if given:
                 upstream = [folder / "series.json"]
             else:
@@ -27,13 +28,13 @@ if __name__ == "__main__":
                 "root",
                 scan_id,
                 lambda: (
-                    place_given(ct, Path(given), mask)
+                    place_given(ct, Path(given), mask, sure)
                     if given
-                    else place_segmented(ct, found, crop, mask, **limits)
+                    else place_segmented(ct, found, crop, mask, sure, **limits)
                 ),
                 record=folder / "root.json",
                 upstream=upstream,
-                images=[mask],
+                images=[mask, sure],
             )
 
         done = run_scans(params.given, place, marks=AtWork(seal), workers=snakemake.threads)

@@ -7,7 +7,7 @@ from calcohort import volume
 from calcohort.at_work import AtWork
 from calcohort.batch import run_batch
 from calcohort.logs import job_log
-from calcohort.networks.predict import load_network
+from calcohort.networks.predict import load_network, mean_probability
 from calcohort.normalise import lower_calcium, normalise
 from calcohort.trace import Trace
 
@@ -15,12 +15,17 @@ if __name__ == "__main__":
     params, folder = snakemake.params, Path(snakemake.output[0])
     with job_log(snakemake.log[0]):
         trace = Trace(snakemake.log.trace, "segment", params.device)
-        network = load_network(device=params.device, **params.network)
+        network = params.network
+        networks = [
+            load_network(device=params.device, **network | further)
+            for further in ({}, *params.confidence["ensemble"])
+        ]
 
         def segment(ct, record, image):
             """Probability of the root in the crop, stored in steps of 1/255."""
             box = tuple(slice(*ends) for ends in record["box_in_crop_kji"])
-            probability = network.probability(normalise(lower_calcium(ct.array, box)))
+            seen = normalise(lower_calcium(ct.array, box))
+            probability = mean_probability(networks, seen, mirror=params.confidence["mirror"])
             stored = np.rint(probability * 255).astype(np.uint8)
             volume.write(image, volume.Volume(stored, ct.affine))
             return {"highest_probability": round(float(probability.max()), 4)}

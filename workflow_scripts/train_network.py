@@ -1,6 +1,6 @@
 """Train U-Net1 or U-Net2 on phantoms: makes the training store, trains, writes the weights.
 
-    train_network.py unet2 --stage 128x128x128:500 --stage 224x256x256:40
+    train_network.py unet2 --family wide=400 --stage 64x64x64:500 --stage 112x128x128:2000
 
 Stopped at any moment and started again, it goes on.
 """
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is imported
-from calcohort.networks.data import TRAINING_SEED, VALIDATION_SEED, make_store
+from calcohort.networks.data import VALIDATION_SEED, add_store_options, draw_cases, make_store
 from calcohort.outcomes import UserError
 
 
@@ -28,20 +28,15 @@ def _arguments() -> argparse.Namespace:
         "--stage", type=_stage, action="append", required=True, metavar="KxJxI:STEPS",
         help="field of view and steps; may be repeated",
     )  # fmt: skip
-    parser.add_argument(
-        "--block", type=int, nargs=3, default=(2, 2, 2), metavar=("K", "J", "I"),
-        help="voxels that the network averages before it computes; 1 1 1 is the paper's",
-    )  # fmt: skip
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--mirror", action="store_true", help="the paper's horizontal flip")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--phantoms", type=int, default=48, help="training phantoms")
-    parser.add_argument("--first-seed", type=int, default=TRAINING_SEED, help="of training")
-    parser.add_argument("--validation-phantoms", type=int, default=6)
-    parser.add_argument("--workers", type=int, default=2, help="processes that render phantoms")
-    parser.add_argument("--store", type=Path, default=Path("results/training/store"))
+    parser.add_argument(
+        "--validation-phantoms", type=int, default=6, help="of each family that is trained on"
+    )
+    add_store_options(parser)
     parser.add_argument("--folder", type=Path, help="results/training/NETWORK")
     parser.add_argument("--start-from", type=Path, help="weights to begin with")
     parser.add_argument("--weights", type=Path, help="models/NETWORK.weights.h5")
@@ -52,14 +47,16 @@ def main() -> None:
     """Run the command."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options = _arguments()
-    training = list(range(options.first_seed, options.first_seed + options.phantoms))
-    validation = list(range(VALIDATION_SEED, VALIDATION_SEED + options.validation_phantoms))
-    seeds = training + validation
-    block = tuple(options.block)
-    for number, seed in enumerate(
-        make_store(options.store, options.network, block, seeds, options.workers), 1
-    ):
-        logging.info("training store: phantom %d, %d of %d", seed, number, len(seeds))
+    training = draw_cases(options.family, options.first_seed)
+    judged = [(family, options.validation_phantoms) for family, _ in options.family]
+    validation = draw_cases(judged, VALIDATION_SEED)
+    cases = training + validation
+    spacing = tuple(options.spacing_mm) if options.spacing_mm else None
+    store = make_store(
+        options.store, options.network, tuple(options.block), cases, options.workers, spacing
+    )
+    for number, name in enumerate(store, 1):
+        logging.info("training store: %s, %d of %d", name, number, len(cases))
 
     from calcohort.networks.plan import Plan
     from calcohort.networks.train import train  # after the store: no TensorFlow in its forks
@@ -70,7 +67,7 @@ def main() -> None:
     )  # fmt: skip
     weights = options.weights or Path("models") / f"{options.network}.weights.h5"
     folder = options.folder or Path("results/training") / options.network
-    names = [[str(seed) for seed in part] for part in (training, validation)]
+    names = [[case.name for case in part] for part in (training, validation)]
     train(plan, options.store, *names, folder, weights, options.start_from)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     logging.info("sha256 %s  %s", digest, weights)

@@ -16,10 +16,16 @@ import numpy as np
 import pytest
 from calcohort.networks import data
 from calcohort.networks.augment import draw_patch, vary_luminance
-from calcohort.networks.data import make_store
+from calcohort.networks.data import Case, make_store
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
 from calcohort.networks.plan import Plan
-from calcohort.networks.predict import Network, block_means, load_network, read_ahead
+from calcohort.networks.predict import (
+    Network,
+    block_means,
+    load_network,
+    mean_probability,
+    read_ahead,
+)
 from calcohort.networks.train import train
 from calcohort.networks.unet import InstanceNormalisation, build_unet, level_filters
 from calcohort.outcomes import UserError
@@ -188,6 +194,21 @@ def test_read_ahead_delivers_an_error_with_its_item():
     assert results == {1: 10, 2: "cannot read 2", 3: 30}
 
 
+def test_an_ensemble_is_the_mean_of_its_networks_and_their_mirrored_views():
+    array = small_volume()
+    networks = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        networks.append(Network(build_unet(filters=2, depth=2), depth=2))
+    straight = [network.probability(array) for network in networks]
+    mirrored = [network.probability(array[..., ::-1].copy())[..., ::-1] for network in networks]
+    assert np.array_equal(mean_probability(networks[:1], array), straight[0])
+    assert mean_probability(networks, array) == pytest.approx(np.mean(straight, axis=0), abs=1e-6)
+    both = mean_probability(networks, array, mirror=True)
+    assert both == pytest.approx(np.mean(straight + mirrored, axis=0), abs=1e-6)
+    assert np.abs(both - mean_probability(networks, array)).max() > 1e-3
+
+
 def test_read_ahead_reads_the_next_item_while_this_one_is_worked_on():
     begun = {item: threading.Event() for item in range(3)}
     for item, future in read_ahead(range(3), lambda item: begun[item].set()):
@@ -198,7 +219,11 @@ def test_read_ahead_reads_the_next_item_while_this_one_is_worked_on():
 
 def test_reserved_seeds_are_refused(tmp_path):
     with pytest.raises(UserError, match="seed 99999 is reserved"):
-        list(make_store(tmp_path, "unet2", (2, 2, 2), [1_000_000, 99_999]))
+        list(
+            make_store(
+                tmp_path, "unet2", (2, 2, 2), [Case("wide", 1_000_000), Case("wide", 99_999)]
+            )
+        )
 
 
 def test_patches_stay_inside_and_near_the_label():
@@ -215,6 +240,20 @@ def test_patches_stay_inside_and_near_the_label():
         assert np.array_equal(patch, image[window]) and np.array_equal(truth, label[window])
         hits += bool(truth.any())
     assert hits >= 35
+
+
+def test_a_patch_larger_than_the_sample_is_padded_as_at_inference():
+    image = np.arange(20.0 * 40 * 40).reshape(20, 40, 40)
+    label = np.ones(image.shape, np.uint8)
+    shapes = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        patch, truth = draw_patch(image, label, (64, 32, 64), rng, smaller_by=8)
+        shapes.add(patch.shape)
+        if patch.shape == (24, 32, 40):
+            assert np.array_equal(patch[19], patch[23])
+            assert truth[:20].all() and not truth[20:].any()
+    assert shapes == {(24, 32, 40), (16, 24, 32)}
 
 
 def test_luminance_varies_by_chance_and_repeats_by_seed():
@@ -298,26 +337,29 @@ def small_phantom(monkeypatch):
         return SimpleNamespace(hu=np.where(root, 400, 100).astype(np.int16), root=root)
 
     corners = [[11.5, 12.5, 19.5], [25.5, 22.5, 25.5]]
-    monkeypatch.setattr(data, "scan_grid", lambda anatomy: scan)
-    monkeypatch.setattr(data, "render", render)
-    monkeypatch.setattr(data, "root_box", lambda anatomy: np.array(corners))
-    monkeypatch.setattr(data, "draw_anatomy", lambda seed: SimpleNamespace(seed=seed))
+    family = SimpleNamespace(
+        draw=lambda seed: SimpleNamespace(seed=seed),
+        scan_grid=lambda patient: scan,
+        root_box=lambda patient: np.array(corners),
+        render=render,
+    )
+    monkeypatch.setitem(data.FAMILIES, "small", family)
     monkeypatch.setattr(data, "CROP_SHAPE", (36, 36, 36))
     return data
 
 
 def test_unet1_learns_the_filled_box_on_the_downscaled_scan(small_phantom):
-    image, box = small_phantom.scan_and_box(SimpleNamespace(seed=5), (1, 1, 1))
+    image, box = small_phantom.scan_and_box(Case("small", 5), (1, 1, 1))
     assert image.shape == box.shape == (40, 20, 20)
     # Centres of every two rows lie at 0.5, 2.5 …: of rows 13 to 22 at 12.5 … 22.5, strictly inside
     # 14.5, 16.5, 18.5, 20.5, and 12.5, 22.5 are on the edge; of columns 12 to 25 12.5 … 24.5.
     assert box.sum() == 6 * 4 * 7 and box[20:26, 7:11, 6:13].all()
-    image, box = small_phantom.scan_and_box(SimpleNamespace(seed=5), (2, 2, 2))
+    image, box = small_phantom.scan_and_box(Case("small", 5), (2, 2, 2))
     assert image.shape == (20, 10, 10) and box.any(axis=(1, 2)).sum() == 3
 
 
 def test_unet2_learns_the_root_in_a_crop_that_is_air_outside_the_scan(small_phantom):
-    image, root = small_phantom.crop_and_root(SimpleNamespace(seed=5), (1, 1, 1))
+    image, root = small_phantom.crop_and_root(Case("small", 5), (1, 1, 1))
     assert image.shape == root.shape == (36, 36, 36)
     assert root.sum() == 6 * 10 * 14
     assert (image[root] == 1).all() and image.min() == 0
@@ -329,16 +371,17 @@ def test_unet2_learns_the_root_in_a_crop_that_is_air_outside_the_scan(small_phan
 
 def test_store_is_made_once_and_the_same_for_a_seed(small_phantom, tmp_path, monkeypatch):
     monkeypatch.setattr(small_phantom, "ProcessPoolExecutor", ThreadPoolExecutor)
-    seeds = [1_000_000, 1_000_001]
-    assert list(make_store(tmp_path / "a", "unet2", (2, 2, 2), seeds)) == seeds
-    assert list(make_store(tmp_path / "b", "unet2", (2, 2, 2), seeds[1:])) == seeds[1:]
-    names = ["1000001_image.npy", "1000001_label.npy"]
+    cases = [Case("small", seed) for seed in (1_000_000, 1_000_001)]
+    made = ["small-1000000", "small-1000001"]
+    assert list(make_store(tmp_path / "a", "unet2", (2, 2, 2), cases)) == made
+    assert list(make_store(tmp_path / "b", "unet2", (2, 2, 2), cases[1:])) == made[1:]
+    names = ["small-1000001_image.npy", "small-1000001_label.npy"]
     for name in names:
         assert (tmp_path / "a/unet2" / name).read_bytes() == (
             tmp_path / "b/unet2" / name
         ).read_bytes()
-    first = np.load(tmp_path / "a/unet2/1000000_image.npy")
+    first = np.load(tmp_path / "a/unet2/small-1000000_image.npy")
     assert first.dtype == np.float16
-    assert not np.array_equal(first, np.load(tmp_path / "a/unet2/1000001_image.npy"))
-    monkeypatch.setattr(small_phantom, "draw_anatomy", None)
-    assert list(make_store(tmp_path / "a", "unet2", (2, 2, 2), seeds)) == seeds
+    assert not np.array_equal(first, np.load(tmp_path / "a/unet2/small-1000001_image.npy"))
+    small_phantom.FAMILIES["small"].draw = None
+    assert list(make_store(tmp_path / "a", "unet2", (2, 2, 2), cases)) == made

@@ -22,6 +22,7 @@ from calcohort import volume
 from calcohort.outcomes import UserError
 from calcohort.phantom import cohort
 from calcohort.phantom.cohort import SHEET_COLUMNS, duration, make_cohort
+from calcohort.phantom.families import FAMILIES
 from calcohort.study import read_sheet
 from calcohort.volume import Grid
 
@@ -53,21 +54,25 @@ def tiny_phantom(anatomy, grid):
 
 
 def use_tiny_phantoms():
-    cohort.draw_anatomy, cohort.render = tiny_anatomy, tiny_phantom
-    cohort.physical_calcium_mm3 = lambda anatomy: 10.0 * anatomy.seed
+    FAMILIES["template"] = FAMILIES["wide"] = SimpleNamespace(
+        draw=tiny_anatomy,
+        scan_grid=tiny_grid,
+        render=tiny_phantom,
+        physical_calcium_mm3=lambda anatomy: 10.0 * anatomy.seed,
+    )
 
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-    for name in ("draw_anatomy", "render", "physical_calcium_mm3"):
-        monkeypatch.setattr(cohort, name, getattr(cohort, name))
+    for name, family in FAMILIES.items():
+        monkeypatch.setitem(FAMILIES, name, family)
     use_tiny_phantoms()
 
 
 def make(folder, **counts):
     lines = []
     counts = counts or {"measurable": 2, "no_contrast": 1, "truncated": 1, "not_ct": 1}
-    sheet = make_cohort(folder, **counts, grid_of=tiny_grid, report=lines.append)
+    sheet = make_cohort(folder, **counts, report=lines.append)
     return sheet, lines
 
 
@@ -103,7 +108,7 @@ def test_sheet_names_every_scan_its_files_and_its_truth(tmp_path):
 def test_scans_with_a_defect_have_no_reference(tmp_path):
     sheet, _ = make(tmp_path)
     for row in rows_of(sheet)[2:]:
-        assert not any(row[column] for column in SHEET_COLUMNS[2:-1])
+        assert not any(row[column] for column in SHEET_COLUMNS[3:-1])
 
 
 def test_the_workflow_reads_the_sheet(tmp_path):
@@ -113,6 +118,25 @@ def test_the_workflow_reads_the_sheet(tmp_path):
     assert scans["phantom-0001"]["reference_root_mask"] == str(
         tmp_path / "truth" / "phantom-0001_root.nii.gz"
     )
+
+
+def test_families_stand_side_by_side_with_the_same_seeds(tmp_path):
+    sheet, _ = make(tmp_path, measurable=2, families=["template", "wide"])
+    rows = rows_of(sheet)
+    assert [row["family"] for row in rows] == ["template"] * 2 + ["wide"] * 2
+    assert [row["scan_id"] for row in rows[2:]] == ["wide-0001", "wide-0002"]
+    assert [row["physical_volume_mm3"] for row in rows[:2]] == [
+        row["physical_volume_mm3"] for row in rows[2:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"families": ["broad"]}, "'broad' is unknown"), ({"families": ["wide"]}, "--no-contrast")],
+)
+def test_a_family_that_cannot_be_made_is_one_sentence(tmp_path, wrong, told):
+    with pytest.raises(UserError, match=told):
+        make(tmp_path, measurable=1, no_contrast=1, **wrong)
 
 
 def test_defects_are_what_they_are_called(tmp_path):
@@ -257,4 +281,4 @@ if __name__ in ("__main__", "__mp_main__"):
     use_tiny_phantoms()
     DELAY_S = 0.3
 if __name__ == "__main__":
-    make_cohort(Path(sys.argv[1]), measurable=3, grid_of=tiny_grid, jobs=int(sys.argv[2]))
+    make_cohort(Path(sys.argv[1]), measurable=3, jobs=int(sys.argv[2]))

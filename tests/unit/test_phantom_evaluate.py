@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 from calcohort.outcomes import UserError
-from calcohort.phantom.evaluate import acceptance, write_evaluation
+from calcohort.phantom.acceptance import acceptance
+from calcohort.phantom.evaluate import write_evaluation
 
 N = 4
 LM_HU = [400.0, 500.0, 600.0, 700.0]
@@ -14,12 +15,16 @@ PHYSICAL_MM3 = [5.0, 80.0, 150.0, 250.0]
 IDS = [f"phantom-{n:04d}" for n in range(1, N + 1)]
 
 
-def make_run(folder, dice=(0.95, 0.93, 0.92, 0.90)):
+FAMILIES = ["template", "template", "wide", "wide"]
+
+
+def make_run(folder, dice=(0.96, 0.96, 0.94, 0.90)):
     cohort = folder / "cohort"
     cohort.mkdir()
     truth = pd.DataFrame(
         {
             "scan_id": [*IDS, "phantom-0005"],
+            "family": [*FAMILIES, "template"],
             "reference_threshold_hu": [*READER_HU, None],
             "reference_volume_mm3": [*TRUE_MM3, None],
             "physical_volume_mm3": [*PHYSICAL_MM3, None],
@@ -77,20 +82,24 @@ def cells(text, section, first):
 
 
 def test_acceptance_lines_hold_the_measured_values(tmp_path):
-    """Errors −2, 2, −2, 0: MAE 6/4; SS_res 12, SS_tot about 153: 44944 → R² 1 − 12/44944."""
+    """Errors −2, 2, −2, 0: MAE 6/4; SS_res 12, SS_tot about 153: 44944 → R² 1 − 12/44944.
+
+    Their mean is −0.5, their SD 1.915; t(0.975, 3) = 3.182: the interval ends at −3.547 and 2.547.
+    """
     lines = write_evaluation(*make_run(tmp_path))
     assert [line.value for line in lines] == pytest.approx(
-        [4, 0.999, 0.925, 0.90, 1 - 12 / sum((v - 153) ** 2 for v in TRUE_MM3), 1.5]
+        [4, 0.999, 0.94, 0.90, 1.1, 1 - 12 / sum((v - 153) ** 2 for v in TRUE_MM3), 1.5, -2.547],
+        abs=1e-3,
     )
     assert all(line.is_met for line in lines)
 
 
 def test_a_dice_just_below_the_line_is_not_met(tmp_path):
-    run = make_run(tmp_path, dice=(0.99, 0.99, 0.99, 0.8499))
+    run = make_run(tmp_path, dice=(0.99, 0.99, 0.99, 0.8799))
     lines = write_evaluation(*run)
-    assert [line.is_met for line in lines] == [True, True, True, False, True, True]
-    row = cells(run[2].read_text(), "Acceptance", "Dice of the root, least: ≥ 0.85")
-    assert row[1:] == ["0.8499", "**not met**"]
+    assert [line.is_met for line in lines] == [True] * 3 + [False] + [True] * 4
+    row = cells(run[2].read_text(), "Acceptance", "Dice of the root, least: ≥ 0.88")
+    assert row[1:] == ["0.8799", "**not met**"]
 
 
 def test_a_scan_that_was_not_segmented_leaves_lines_unmet():
@@ -98,12 +107,28 @@ def test_a_scan_that_was_not_segmented_leaves_lines_unmet():
         {
             "status": ["measured", "measured", "measured", "excluded"],
             "dice": [0.95, 0.95, 0.95, None],
+            "hd95_mm": [1.0, 1.0, 1.0, None],
             "box_coverage": [1.0, 1.0, 1.0, None],
             "volume_in_found_root_mm3": [1.0, 2.0, 3.0, None],
             "volume_in_reference_root_mm3": [1.0, 2.0, 3.0, 4.0],
         }
     )
     assert not any(line.is_met for line in acceptance(found))
+
+
+def test_families_and_severe_calcium_have_their_own_lines(tmp_path):
+    """F7 in the true root is 12, 100, 200, 300, the last brought to 500: errors −2, 2, −2, −200."""
+    cohort, sheet, out = make_run(tmp_path)
+    table = pd.read_csv(cohort / "segmentation.csv")
+    table.loc[3, "volume_in_reference_root_mm3"] = 500.0
+    table.to_csv(cohort / "segmentation.csv", index=False)
+    write_evaluation(cohort, sheet, out)
+    text = out.read_text()
+    section = "Families and severe calcium"
+    assert cells(text, section, "template")[1:7] == ["2", "2", "0.960", "0.960", "1.10", "1.0000"]
+    assert cells(text, section, "wide")[1:5] == ["2", "2", "0.920", "0.900"]
+    assert cells(text, section, "more than 400 mm³")[8:] == ["200.0", "−200.0"]
+    assert cells(text, section, "at most 400 mm³")[8:] == ["2.0", "−0.7"]
 
 
 def test_thresholds_stand_beside_the_papers_table_2(tmp_path):
@@ -145,7 +170,7 @@ def test_each_scan_is_listed_and_scans_with_a_defect_are_not(tmp_path):
     write_evaluation(*run)
     text = run[2].read_text()
     assert cells(text, "Each scan", "phantom-0002") == (
-        "phantom-0002 measured 500 600 590 102.0 100.0 100.0 80.0 1.0000 0.930".split()
+        "phantom-0002 measured 500 600 590 102.0 100.0 100.0 80.0 1.0000 0.960".split()
     )
     assert "phantom-0005" not in text
 

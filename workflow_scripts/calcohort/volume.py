@@ -7,6 +7,7 @@ every image to the closest canonical orientation (axes permuted and flipped, nev
 ``k`` runs towards the head, ``j`` to the front and ``i`` to the patient's right.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +34,21 @@ class Grid:
     shape: tuple[int, int, int]
     affine: np.ndarray
 
-    @property
+    @functools.cached_property
     def spacing_mm(self) -> np.ndarray:
         """Voxel spacing ``(k, j, i)`` in mm: lengths of the affine's columns."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)[::-1]
 
-    @property
+    @functools.cached_property
     def voxel_volume_mm3(self) -> float:
         """Volume of a voxel: the affine's determinant, as a triple product."""
         i, j, k = self.affine[:3, :3].T
         return float(abs(np.dot(i, np.cross(j, k))))
+
+    @functools.cached_property
+    def inverse(self) -> np.ndarray:
+        """World mm to ``(i, j, k, 1)``, (4, 4)."""
+        return np.linalg.inv(self.affine)
 
     def world(self, index_kji: np.ndarray) -> np.ndarray:
         """World mm ``(..., 3)`` of (fractional) indices ``(..., 3)`` in ``k, j, i`` order."""
@@ -51,8 +57,7 @@ class Grid:
 
     def index(self, world_mm: np.ndarray) -> np.ndarray:
         """Fractional ``k, j, i`` index ``(..., 3)`` of world mm ``(..., 3)``."""
-        inverse = np.linalg.inv(self.affine)
-        ijk = np.asarray(world_mm, dtype=float) @ inverse[:3, :3].T + inverse[:3, 3]
+        ijk = np.asarray(world_mm, dtype=float) @ self.inverse[:3, :3].T + self.inverse[:3, 3]
         return ijk[..., ::-1]
 
     def same_as(self, other: "Grid", tolerance_mm: float = 0.01) -> bool:
@@ -75,6 +80,15 @@ class Grid:
         affine[:3, :3] = self.affine[:3, :3] * factor[::-1]
         affine[:3, 3] = self.world((factor - 1) / 2)
         return Grid(tuple(int(n // f) for n, f in zip(self.shape, factor, strict=True)), affine)
+
+    def respaced(self, spacing_mm: tuple[float, float, float]) -> "Grid":
+        """Return the grid of voxels of `spacing_mm` ``(k, j, i)`` that fills the same box."""
+        factor = np.asarray(spacing_mm) / self.spacing_mm
+        affine = self.affine.copy()
+        affine[:3, :3] = self.affine[:3, :3] * factor[::-1]
+        affine[:3, 3] = self.world((factor - 1) / 2)
+        shape = np.maximum(np.round(np.array(self.shape) / factor), 1)
+        return Grid(tuple(int(n) for n in shape), affine)
 
 
 @dataclass(frozen=True)

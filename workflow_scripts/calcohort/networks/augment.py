@@ -30,9 +30,10 @@ def draw_patch(
     image, label : ndarray, ``[k, j, i]``
         A sample.
     shape : tuple of int
-        The patch's shape. A side longer than the sample becomes the longest multiple of
-        `smaller_by` that fits; half of all patches are `smaller_by` voxels smaller on every side
-        that is longer than that.
+        The patch's shape. A side longer than the sample becomes the next multiple of `smaller_by`
+        that holds it, and the sample is padded as at inference: the image by its edge, the label by
+        background. Half of all patches are `smaller_by` voxels smaller on every side that is longer
+        than that.
     rng : numpy.random.Generator
         The source of chance.
     smaller_by : int
@@ -43,9 +44,12 @@ def draw_patch(
     Returns
     -------
     (ndarray, ndarray)
-        Views of `image` and `label`.
+        Of `image` and `label`.
     """
-    shape = np.minimum(shape, np.array(image.shape) // smaller_by * smaller_by)
+    shape = np.minimum(shape, -(-np.array(image.shape) // smaller_by) * smaller_by)
+    if (shape > image.shape).any():
+        missing = [(0, max(n - m, 0)) for n, m in zip(shape, image.shape, strict=True)]
+        image, label = np.pad(image, missing, mode="edge"), np.pad(label, missing)
     if rng.random() < PROBABILITY:
         shape = np.maximum(shape - smaller_by, smaller_by)
     room = np.array(image.shape) - shape

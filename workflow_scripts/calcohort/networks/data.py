@@ -6,18 +6,19 @@ label; both on the blocks of voxels that the network computes on (`Network`), wh
 rendered directly. Samples are plain ``.npy`` files, the same bytes for the same seed.
 """
 
-from collections.abc import Iterator
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from calcohort.normalise import lower_calcium, normalise
-from calcohort.outcomes import UserError, atomic_path
-from calcohort.phantom.anatomy import Anatomy, draw_anatomy
-from calcohort.phantom.render import render, root_box, scan_grid
+from calcohort.outcomes import Excluded, UserError, atomic_path
+from calcohort.phantom.families import FAMILIES
 from calcohort.segment import scan_in_crop
 from calcohort.volume import Grid, bounding_slices
 
@@ -39,10 +40,61 @@ class Sample:
     label: np.ndarray
 
 
+@dataclass(frozen=True)
+class Case:
+    """A phantom: its family (`phantom.families`) and its seed."""
+
+    family: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its sample in a store."""
+        return f"{self.family}-{self.seed}"
+
+
+def add_store_options(parser: ArgumentParser) -> None:
+    """Add the options that say which phantoms a store holds, and how they are seen."""
+    parser.add_argument(
+        "--family", type=_family, action="append", required=True, metavar="NAME=COUNT",
+        help=f"phantoms of a family: {', '.join(FAMILIES)}; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--first-seed", type=int, default=TRAINING_SEED, help="of each family")
+    parser.add_argument(
+        "--block", type=int, nargs=3, default=(2, 2, 2), metavar=("K", "J", "I"),
+        help="voxels that the network averages before it computes; 1 1 1 is the paper's",
+    )  # fmt: skip
+    parser.add_argument(
+        "--spacing-mm", type=float, nargs=3, metavar=("K", "J", "I"),
+        help="resample each scan to these voxels first; its own when not given",
+    )  # fmt: skip
+    parser.add_argument("--store", type=Path, default=Path("results/training/store"))
+    parser.add_argument("--workers", type=int, default=2, help="processes that render phantoms")
+
+
+def _family(text: str) -> tuple[str, int]:
+    name, _, count = text.partition("=")
+    return name, int(count)
+
+
+def draw_cases(counts: Sequence[tuple[str, int]], first_seed: int) -> list[Case]:
+    """Return so many phantoms of each family, with seeds from `first_seed` on."""
+    return [
+        Case(family, seed)
+        for family, count in counts
+        for seed in range(first_seed, first_seed + count)
+    ]
+
+
 def make_store(
-    store: Path, network: str, block_kji: tuple[int, int, int], seeds: list[int], workers: int = 2
-) -> Iterator[int]:
-    """Make the samples of `seeds` that `store` does not hold yet; yield each seed when it is there.
+    store: Path,
+    network: str,
+    block_kji: tuple[int, int, int],
+    cases: Sequence[Case],
+    workers: int = 2,
+    spacing_mm: tuple[float, float, float] | None = None,
+) -> Iterator[str]:
+    """Make the samples that `store` does not hold yet; yield each name when it is there.
 
     Parameters
     ----------
@@ -52,38 +104,42 @@ def make_store(
         "unet1" or "unet2".
     block_kji : tuple of int
         Voxels of the network's input that it averages before it computes.
-    seeds : list of int
-        Of the phantoms.
+    cases : sequence of Case
+        The phantoms.
     workers : int
         Processes.
+    spacing_mm : tuple of float, optional
+        Voxels ``(k, j, i)`` to which each scan is resampled first; its own when not given.
 
     Raises
     ------
     UserError
-        When a seed is below 100,000: those are kept for the demo, the tests and the evaluation.
+        When a family is unknown, or a seed below 100,000: those are kept for the demo, the tests
+        and the evaluation.
     """
-    reserved = [seed for seed in seeds if seed < FIRST_FREE_SEED]
-    if reserved:
-        raise UserError(
-            f"seed {reserved[0]} is reserved for demo, tests and evaluation; "
-            f"train on seeds from {FIRST_FREE_SEED} on"
-        )
-    missing = [seed for seed in seeds if not _path(store, seed, network, "label").exists()]
-    yield from (seed for seed in seeds if seed not in missing)
+    for case in cases:
+        if case.family not in FAMILIES:
+            raise UserError(f"family {case.family!r} is unknown; choose {', '.join(FAMILIES)}")
+        if case.seed < FIRST_FREE_SEED:
+            raise UserError(
+                f"seed {case.seed} is reserved for demo, tests and evaluation; "
+                f"train on seeds from {FIRST_FREE_SEED} on"
+            )
+    missing = [case for case in cases if not _path(store, case.name, network, "label").exists()]
+    yield from (case.name for case in cases if case not in missing)
     if missing:
+        keep = partial(_keep, store, network, block_kji, spacing_mm)
         with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(_keep, repeat(store), repeat(network), repeat(block_kji), missing)
+            yield from pool.map(keep, missing)
 
 
-def _keep(store: Path, network: str, block_kji: tuple[int, int, int], seed: int) -> int:
+def _keep(store: Path, network: str, block_kji, spacing_mm, case: Case) -> str:
     make = {"unet1": scan_and_box, "unet2": crop_and_root}[network]
-    keep_sample(store, seed, network, *make(draw_anatomy(seed), block_kji))
-    return seed
+    keep_sample(store, case.name, network, *make(case, block_kji, spacing_mm))
+    return case.name
 
 
-def keep_sample(
-    store: Path, name: int | str, network: str, image: np.ndarray, label: np.ndarray
-) -> None:
+def keep_sample(store: Path, name: str, network: str, image: np.ndarray, label: np.ndarray) -> None:
     """Write a sample (`Sample`), the image before the label."""
     for kind, array in (("image", image.astype(np.float16)), ("label", label.astype(np.uint8))):
         with atomic_path(_path(store, name, network, kind)) as temporary:
@@ -91,31 +147,43 @@ def keep_sample(
 
 
 def scan_and_box(
-    anatomy: Anatomy, block_kji: tuple[int, int, int]
+    case: Case,
+    block_kji: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what U-Net1 sees of a phantom and the filled box of its root, both ``[k, j, i]``."""
-    grid = scan_grid(anatomy).downscaled(FACTOR_KJI).downscaled(block_kji)
-    phantom = render(anatomy, grid)
+    family = FAMILIES[case.family]
+    patient = family.draw(case.seed)
+    scan = family.scan_grid(patient)
+    scan = scan.respaced(spacing_mm) if spacing_mm else scan
+    grid = scan.downscaled(FACTOR_KJI).downscaled(block_kji)
+    phantom = family.render(patient, grid)
     box = np.zeros(grid.shape, dtype=bool)
     box[bounding_slices(phantom.root)] = True
     return normalise(phantom.hu), box
 
 
 def crop_and_root(
-    anatomy: Anatomy, block_kji: tuple[int, int, int]
+    case: Case,
+    block_kji: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what U-Net2 sees of a phantom and its root, both ``[k, j, i]``.
 
     The crop's centre and U-Net1's box are drawn by chance around the true ones, so that U-Net2
-    learns to bear U-Net1's errors. What lies outside the scan is air.
+    learns to bear U-Net1's errors. What lies outside the scan is air. Where the box holds too
+    little contrast to tell calcium from blood, nothing is lowered.
     """
-    scan = scan_grid(anatomy)
-    rng = np.random.default_rng(anatomy.seed)
-    centre = scan.index(root_box(anatomy).mean(axis=0))
+    family = FAMILIES[case.family]
+    patient = family.draw(case.seed)
+    scan = family.scan_grid(patient)
+    scan = scan.respaced(spacing_mm) if spacing_mm else scan
+    rng = np.random.default_rng(case.seed)
+    centre = scan.index(family.root_box(patient).mean(axis=0))
     jitter = rng.uniform(-JITTER_MM, JITTER_MM, 3) / scan.spacing_mm
     first = np.round(centre + jitter).astype(int) - np.array(CROP_SHAPE) // 2
     grid = scan.window(first, CROP_SHAPE).downscaled(block_kji)
-    phantom = render(anatomy, grid)
+    phantom = family.render(patient, grid)
 
     inside = tuple(
         slice(-(-part.start // block), part.stop // block)
@@ -124,7 +192,9 @@ def crop_and_root(
     hu = np.full(grid.shape, AIR_HU, dtype=phantom.hu.dtype)
     hu[inside] = phantom.hu[inside]
     box = jittered(bounding_slices(phantom.root), grid, rng)
-    return normalise(lower_calcium(hu, box)), phantom.root
+    with suppress(Excluded):
+        hu = lower_calcium(hu, box)
+    return normalise(hu), phantom.root
 
 
 def jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tuple[slice, ...]:
@@ -137,12 +207,12 @@ def jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tu
     )
 
 
-def _path(store: Path, name: int | str, network: str, kind: str) -> Path:
+def _path(store: Path, name: str, network: str, kind: str) -> Path:
     return Path(store) / network / f"{name}_{kind}.npy"
 
 
-def read_sample(store: Path, name: int | str, network: str) -> Sample:
-    """Open the sample `name` (a phantom's is its seed) for `network`; voxels are read when used."""
+def read_sample(store: Path, name: str, network: str) -> Sample:
+    """Open the sample `name` for `network`; voxels are read when used."""
     return Sample(
         *(np.load(_path(store, name, network, kind), mmap_mode="r") for kind in ("image", "label"))
     )

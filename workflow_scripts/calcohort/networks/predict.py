@@ -1,7 +1,7 @@
 """Trained networks at work: loaded once, used for many scans one after the other."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,31 @@ class Network:
             found = ndimage.zoom(found, self.block_kji, order=1, mode="nearest", grid_mode=True)
         k, j, i = array.shape
         return np.ascontiguousarray(found[:k, :j, :i], dtype=np.float32)
+
+
+def mean_probability(
+    networks: Sequence[Network], array: np.ndarray, *, mirror: bool = False
+) -> np.ndarray:
+    """Return the mean of the probabilities of several networks, ``[k, j, i]``.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        Of one task, for instance the folds of a cross-validation.
+    array : ndarray of float32, ``[k, j, i]``
+        Normalised intensities.
+    mirror : bool
+        Each network also sees the array mirrored left to right. That helps networks that were
+        trained on mirrored images and misleads others: without mirrored training the Dice of the
+        root falls below 0.8.
+    """
+    views = [array, array[..., ::-1]] if mirror else [array]
+    total = np.zeros(array.shape, dtype=np.float32)
+    for network in networks:
+        for number, view in enumerate(views):
+            found = network.probability(np.ascontiguousarray(view))
+            total += found[..., ::-1] if number else found
+    return total / np.float32(len(networks) * len(views))
 
 
 def block_means(array: np.ndarray, block_kji: tuple[int, int, int]) -> np.ndarray:

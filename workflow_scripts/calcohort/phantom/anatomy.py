@@ -9,7 +9,7 @@ from calcohort.phantom.calcium import Deposit, blob, draw_deposits, draw_volume_
 from calcohort.phantom.heart import heart_layers
 from calcohort.phantom.root import Leaflets, Root
 from calcohort.phantom.shapes import Rough, Texture
-from calcohort.phantom.template import Layer, Mixed, Pose, Tissue, frame
+from calcohort.phantom.template import Layer, Mixed, Pose, Sculptor, Tissue, frame
 from calcohort.phantom.thorax import chest_layers
 
 BLOOD_HU = 45.0
@@ -84,8 +84,8 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
         opening=rng.uniform(0.45, 0.8) if rng.random() < 0.3 else 0.0,
     )
     tissue = _tissue(rng, lumen_hu, contrast)
-    spots = _contrast_spots(rng, root, lumen_hu) if contrast else []
-    heart_parts, ostia_mm = heart_layers(rng, heart, root, leaflets, tissue, spots)
+    spots = contrast_spots(rng, root, lumen_hu) if contrast else []
+    heart_parts, ostia_mm = heart_layers(Sculptor(rng, heart), root, leaflets, tissue, spots)
     chest = chest_layers(
         rng,
         body,
@@ -102,7 +102,7 @@ def draw_anatomy(seed: int, *, contrast: bool = True) -> Anatomy:
         contrast=contrast,
         lumen_hu=lumen_hu,
         root=root,
-        layers=(*chest, *heart_parts, *_calcium_elsewhere(rng, heart)),
+        layers=(*chest, *heart_parts, *calcium_elsewhere(rng, heart)),
         deposits=deposits,
         spacing_mm=(0.625, plane, plane),
         centre_mm=heart([-14, 0, -12]) + rng.uniform([-16, -14, -14], [16, 14, 14]),
@@ -166,7 +166,7 @@ def _tissue(rng, lumen_hu: float, contrast: bool) -> Tissue:
     )
 
 
-def _contrast_spots(rng, root: Root, lumen_hu: float) -> list[Layer]:
+def contrast_spots(rng, root: Root, lumen_hu: float) -> list[Layer]:
     """Return spots of contrast that has not mixed with the blood of the root (paper, Fig. 5c)."""
     brighter_hu = 75.0 * rng.lognormal(0, 0.5)
     layers = []
@@ -183,7 +183,7 @@ def _contrast_spots(rng, root: Root, lumen_hu: float) -> list[Layer]:
     return layers
 
 
-def _calcium_elsewhere(rng, heart: Pose) -> list[Layer]:
+def calcium_elsewhere(rng, heart: Pose) -> list[Layer]:
     """Return calcium that must not count: coronaries, mitral annulus, descending aorta."""
     layers = []
     texture = Texture(int(rng.integers(1 << 31)), smooth_mm=0.68)

@@ -13,7 +13,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -22,17 +22,18 @@ from pathlib import Path
 
 from calcohort import volume
 from calcohort.outcomes import UserError, atomic_path, read_record, write_record
-from calcohort.phantom.anatomy import Anatomy, draw_anatomy
+from calcohort.phantom.families import FAMILIES
 from calcohort.phantom.reader import read_threshold, reader_volume_mm3
-from calcohort.phantom.render import physical_calcium_mm3, render, scan_grid
 from calcohort.phantom.series import Acquisition, write_series
-from calcohort.volume import Grid, Volume
+from calcohort.volume import Volume
 
 FIRST_TRAINING_SEED = 100_000
 VOLUME_DECIMALS = 3
+TEMPLATE = "template"
 NO_CONTRAST, TRUNCATED, NOT_CT = "no contrast", "one file truncated", "not CT"
 SHEET_COLUMNS = (
     "scan_id",
+    "family",
     "dicom",
     "reference_root_mask",
     "reference_calcium_mask",
@@ -55,11 +56,14 @@ class Plan:
         Seed of anatomy, noise, reader and identifiers.
     defect : str
         Empty for a measurable scan, else why it cannot be measured.
+    family : str
+        One of `families.FAMILIES`.
     """
 
     scan_id: str
     seed: int
     defect: str = ""
+    family: str = TEMPLATE
 
 
 def make_cohort(
@@ -70,8 +74,8 @@ def make_cohort(
     truncated: int = 0,
     not_ct: int = 0,
     first_seed: int = 1,
+    families: Sequence[str] = (TEMPLATE,),
     jobs: int = 1,
-    grid_of: Callable[[Anatomy], Grid] = scan_grid,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Make phantoms with seeds from `first_seed` on, and their sheet.
@@ -84,10 +88,11 @@ def make_cohort(
         How many scans of each kind, in this order. Scans with a defect have no reference values.
     first_seed : int
         Seed of the first; the seeds follow one another and stay below the training's 100000.
+    families : sequence of str
+        Each gets so many scans, with the same seeds. Scans without contrast are of the template's
+        alone.
     jobs : int
-        Processes, about 1 GB each.
-    grid_of : callable
-        Gives the scan's grid of an anatomy; of a module's top level when `jobs` > 1.
+        Processes, about 1 GB each; 3 GB for wide phantoms.
     report : callable
         Is given a line of progress per phantom.
 
@@ -99,18 +104,19 @@ def make_cohort(
     Raises
     ------
     UserError
-        When a count or seed is out of range, or a process was ended for want of memory.
+        When a family is unknown, a count or seed is out of range, or a process was ended for want
+        of memory.
     """
     folder = Path(folder)
     kinds = {"": measurable, NO_CONTRAST: no_contrast, TRUNCATED: truncated, NOT_CT: not_ct}
-    plans = _plan(kinds, first_seed)
+    plans = [plan for family in families for plan in _plan(kinds, first_seed, family)]
     if jobs < 1:
         raise UserError(f"--jobs is {jobs}: give at least 1")
     open_plans = [plan for plan in plans if not _is_finished(folder, plan)]
     if len(open_plans) < len(plans):
         report(f"{len(plans) - len(open_plans)} of {len(plans)} phantoms are already made")
     start = time.monotonic()
-    made = _make_all(partial(make_phantom, folder, grid_of=grid_of), open_plans, jobs)
+    made = _make_all(partial(make_phantom, folder), open_plans, jobs)
     for done, (plan, seconds) in enumerate(made, start=1):
         left_s = (time.monotonic() - start) / done * (len(open_plans) - done)
         position = len(plans) - len(open_plans) + done
@@ -119,21 +125,22 @@ def make_cohort(
     return _write_sheet(folder, plans)
 
 
-def make_phantom(
-    folder: Path, plan: Plan, *, grid_of: Callable[[Anatomy], Grid] = scan_grid
-) -> float:
+def make_phantom(folder: Path, plan: Plan) -> float:
     """Make one phantom's series, masks and record; return the seconds it took.
 
     The series is built beside its place and moved there whole; the record comes last.
     """
     start = time.monotonic()
     _record_path(folder, plan).unlink(missing_ok=True)
-    anatomy = draw_anatomy(plan.seed, contrast=plan.defect != NO_CONTRAST)
-    grid = grid_of(anatomy)
-    phantom = render(anatomy, grid)
+    family = FAMILIES[plan.family]
+    without = {"contrast": False} if plan.defect == NO_CONTRAST else {}
+    patient = family.draw(plan.seed, **without)
+    grid = family.scan_grid(patient)
+    phantom = family.render(patient, grid)
     _write_dicom(folder, plan, Volume(phantom.hu, grid.affine))
     row = dict.fromkeys(SHEET_COLUMNS, "")
-    row |= {"scan_id": plan.scan_id, "dicom": f"dicom/{plan.scan_id}", "note": plan.defect}
+    row |= {"scan_id": plan.scan_id, "family": plan.family, "note": plan.defect}
+    row["dicom"] = f"dicom/{plan.scan_id}"
     if not plan.defect:
         threshold_hu = read_threshold(phantom.hu, phantom.root, phantom.calcium, plan.seed)
         volume_mm3 = reader_volume_mm3(
@@ -142,7 +149,7 @@ def make_phantom(
         row |= {
             "reference_threshold_hu": threshold_hu,
             "reference_volume_mm3": round(volume_mm3, VOLUME_DECIMALS),
-            "physical_volume_mm3": round(physical_calcium_mm3(anatomy), VOLUME_DECIMALS),
+            "physical_volume_mm3": round(family.physical_calcium_mm3(patient), VOLUME_DECIMALS),
         }
         for name, mask in (("root", phantom.root), ("calcium", phantom.calcium)):
             path = f"truth/{plan.scan_id}_{name}.nii.gz"
@@ -158,7 +165,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _plan(kinds: dict[str, int], first_seed: int) -> list[Plan]:
+def _plan(kinds: dict[str, int], first_seed: int, family: str) -> list[Plan]:
+    if family not in FAMILIES:
+        raise UserError(f"--families: {family!r} is unknown; choose {', '.join(FAMILIES)}")
+    if family != TEMPLATE and kinds[NO_CONTRAST]:
+        raise UserError(f"--no-contrast is not known to the family {family}: give 0")
     if min(kinds.values()) < 0 or sum(kinds.values()) == 0:
         raise UserError("the numbers of phantoms are negative or all 0: ask for at least one")
     defects = [defect for defect, count in kinds.items() for _ in range(count)]
@@ -167,8 +178,9 @@ def _plan(kinds: dict[str, int], first_seed: int) -> list[Plan]:
             f"seeds {first_seed} to {first_seed + len(defects) - 1} are not all in "
             f"0 to {FIRST_TRAINING_SEED - 1}: higher ones are the training's"
         )
+    name = "phantom" if family == TEMPLATE else family
     return [
-        Plan(f"phantom-{position + 1:04d}", first_seed + position, defect)
+        Plan(f"{name}-{position + 1:04d}", first_seed + position, defect, family)
         for position, defect in enumerate(defects)
     ]
 

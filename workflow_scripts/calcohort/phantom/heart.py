@@ -19,8 +19,7 @@ from calcohort.phantom.template import Layer, Part, Pose, Sculptor, Tissue, fram
 
 
 def heart_layers(
-    rng: np.random.Generator,
-    pose: Pose,
+    make: Sculptor,
     root: Root,
     leaflets: Leaflets,
     tissue: Tissue,
@@ -30,6 +29,8 @@ def heart_layers(
 
     Parameters
     ----------
+    make : Sculptor
+        Shapes cavities and vessels in the heart's pose.
     spots : list of Layer
         What is painted over the blood of the root and under its leaflets.
 
@@ -39,7 +40,7 @@ def heart_layers(
     ostia_mm : ndarray, (2, 3)
         Left and right ostium, world mm.
     """
-    make = Sculptor(rng, pose)
+    rng, pose = make.rng, make.pose
     groups = [
         _right_inflow(make, tissue),
         _right_outflow(make, tissue),

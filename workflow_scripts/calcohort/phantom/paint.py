@@ -67,7 +67,7 @@ def cover(shape: Shape, grid: Grid) -> Iterator[tuple[tuple[slice, slice, slice]
 
 def _blocks(shape: Shape, grid: Grid, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
     low, high = shape.bounds_mm
-    inverse = np.linalg.inv(grid.affine)[2::-1]
+    inverse = grid.inverse[2::-1]
     middle = inverse[:, :3] @ ((low + high) / 2) + inverse[:, 3]
     half = np.abs(inverse[:, :3]) @ ((high - low) / 2 + margin_mm)
     first = np.clip(np.floor(middle - half), 0, grid.shape).astype(int)

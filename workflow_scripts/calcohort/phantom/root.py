@@ -1,7 +1,8 @@
 """The aortic root: three sinuses between annulus and sinotubular junction, with its leaflets.
 
-The root has its own frame: `w` mm along its axis from the annulus plane (the three hinge points,
-w = 0) to the sinotubular junction (w = `height_mm`), and polar `r` (mm) and `phi` (rad) around it.
+A bicuspid root has two sinuses and two leaflets. The root has its own frame: `w` mm along its axis
+from the annulus plane (the hinge points, w = 0) to the sinotubular junction (w = `height_mm`), and
+polar `r` (mm) and `phi` (rad) around it.
 Sizes follow adult CT: annulus 21-28 mm, sinuses 28-40 mm, junction 24-33 mm wide, root 18-25 mm
 high.
 """
@@ -13,8 +14,6 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from calcohort.phantom.shapes import local
-
-SECTOR = np.pi / 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +38,8 @@ class Root:
         Relative excess of the annulus' long radius; it fades towards the junction.
     first_sinus_rad : float
         `phi` of the right coronary sinus; non-coronary and left follow at -120 and +120 degrees.
+    cusps : int
+        Sinuses and leaflets: 3, or 2 in a bicuspid root.
     """
 
     origin_mm: np.ndarray
@@ -52,6 +53,12 @@ class Root:
     commissure: float
     ellipticity: float
     first_sinus_rad: float
+    cusps: int = 3
+
+    @property
+    def sector_rad(self) -> float:
+        """Half the angle that a sinus takes."""
+        return np.pi / self.cusps
 
     @functools.cached_property
     def _profile(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,7 +97,7 @@ class Root:
         """Radius of the lumen in mm at `phi`, `w`."""
         table, base, bulge = self._profile
         f = np.float32
-        lobe = np.abs(np.cos(f(1.5) * (phi - f(self.first_sinus_rad))))
+        lobe = np.abs(np.cos(f(self.cusps / 2) * (phi - f(self.first_sinus_rad))))
         lobe = f(self.commissure) + f(1 - self.commissure) * lobe
         fade = np.clip(1 - w / f(self.height_mm), 0, 1) * f(self.ellipticity)
         ellipse = 1 + fade * np.cos(2 * (phi - f(self.first_sinus_rad)))
@@ -101,13 +108,13 @@ class Root:
 
     def sinus_phi(self, sinus: int) -> float:
         """`phi` of the middle of the right (0), left (1) or non-coronary (2) sinus."""
-        return self.first_sinus_rad + sinus * 2 * SECTOR
+        return self.first_sinus_rad + sinus * 2 * self.sector_rad
 
     def from_sinus(self, phi):
-        """Angle from the middle of the nearest sinus, -60 to 60 degrees in rad."""
+        """Angle from the middle of the nearest sinus, at most half a sinus, in rad."""
         f = np.float32
-        turn = (phi - f(self.first_sinus_rad)) / f(2 * SECTOR)
-        return (turn - np.round(turn)) * f(2 * SECTOR)
+        turn = (phi - f(self.first_sinus_rad)) / f(2 * self.sector_rad)
+        return (turn - np.round(turn)) * f(2 * self.sector_rad)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +173,11 @@ class Leaflets:
         f = np.float32
         side = self.root.from_sinus(phi)
         hinge = self.root.radius(phi, np.zeros_like(np.asarray(phi, dtype=f)))
-        to_edge = r * np.sin(np.maximum(f(SECTOR) - np.abs(side), 0))
+        to_edge = r * np.sin(np.maximum(f(self.root.sector_rad) - np.abs(side), 0))
         share = np.clip(r / (hinge + f(2)), 0, 1)
         top = f(self.coaptation * self.root.height_mm)
         edge = top + (f(self.commissure_mm) - top) * share * share
-        belly = np.clip(to_edge / (hinge * f(np.sin(SECTOR))), 0, 1)
+        belly = np.clip(to_edge / (hinge * f(np.sin(self.root.sector_rad))), 0, 1)
         return (edge - f(0.16 * self.root.height_mm)) * (1 - belly) ** f(1.4), to_edge, edge
 
     def distance(self, x, y, z):
@@ -190,7 +197,7 @@ class Leaflets:
 
     def _open(self, r, phi, w):
         f = np.float32
-        side = np.abs(self.root.from_sinus(phi)) / f(SECTOR)
+        side = np.abs(self.root.from_sinus(phi)) / f(self.root.sector_rad)
         hinge = f(self.commissure_mm) * side * side
         away = np.clip((w - hinge) / f(7), 0, 1) * (1 - side**4)
         sleeve = self.root.radius(phi, w) * (1 - away * f(1 - self.opening))

@@ -15,6 +15,8 @@ import numpy as np
 
 STEEPEST = 1.6
 WAVES = 32
+FEW = 4096
+"""Points of which all waves are computed at once."""
 EVERYWHERE = np.array([[-1e5] * 3, [1e5] * 3])
 
 
@@ -70,6 +72,10 @@ class Texture:
             left = np.concatenate([np.cos(depth), -np.sin(depth)], axis=1)
             right = np.concatenate([np.cos(plane), np.sin(plane)]).reshape(2 * WAVES, -1)
             total = (left @ right).reshape(len(left), *plane.shape[1:])
+        elif x.size <= FEW:
+            v, p = (a.reshape(*a.shape, *[1] * x.ndim) for a in (vectors.T, phases))
+            waves = np.cos(v[0] * x + v[1] * y + (v[2] * z + p))
+            total = np.add.accumulate(waves)[-1]
         else:
             total = sum(
                 np.cos(v[0] * x + v[1] * y + (v[2] * z + p))

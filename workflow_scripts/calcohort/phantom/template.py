@@ -96,15 +96,33 @@ def smooth_path(points, count: int) -> np.ndarray:
 
 
 class Sculptor:
-    """Makes shapes from template sizes, each with a little chance in place and size."""
+    """Makes shapes from template sizes, each with a little chance in place and size.
 
-    def __init__(self, rng: np.random.Generator, pose: Pose) -> None:
-        self.rng, self.pose = rng, pose
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The source of chance.
+    pose : Pose
+        Of the heart.
+    places_mm : float
+        SD of the places of cavities.
+    sizes : tuple of float
+        Least and largest factor of their radii.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        pose: Pose,
+        places_mm: float = 1.5,
+        sizes: tuple[float, float] = (0.93, 1.08),
+    ) -> None:
+        self.rng, self.pose, self.places_mm, self.sizes = rng, pose, places_mm, sizes
 
     def ball(self, centre, radii, axis=(0, 0, 1), hint=(1, 0, 0)) -> Ellipsoid:
         """Return an ellipsoid whose last radius lies along `axis`, the first towards `hint`."""
-        centre = self.pose(np.array(centre) + self.rng.normal(0, 1.5, 3))
-        radii = self.pose.scale * np.array(radii) * self.rng.uniform(0.93, 1.08, 3)
+        centre = self.pose(np.array(centre) + self.rng.normal(0, self.places_mm, 3))
+        radii = self.pose.scale * np.array(radii) * self.rng.uniform(*self.sizes, 3)
         return Ellipsoid(centre, radii, frame(axis, hint) @ self.pose.turn)
 
     def vessel(self, points, radii, count: int = 12) -> list[Capsule]:

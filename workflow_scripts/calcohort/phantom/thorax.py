@@ -3,6 +3,7 @@
 Points are of the heart's template (see `template`), mapped to the world by a pose of the body.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +39,17 @@ class Streaked:
 
 
 def chest_layers(
-    rng: np.random.Generator, pose: Pose, fat_hu: float, liver_hu: float, vessel_hu: float
+    rng: np.random.Generator,
+    pose: Pose,
+    fat_hu: float,
+    liver_hu: float,
+    vessel_hu: float,
+    in_lungs: Callable[[Shape], list[Layer]] = lambda cavity: [],
 ) -> list[Layer]:
-    """Return what lies behind the heart in painting order: wall, lungs, bones, belly."""
+    """Return what lies behind the heart in painting order: wall, lungs, bones, belly.
+
+    `in_lungs` is given the chest's cavity and returns what is painted over lungs and their vessels.
+    """
     waves = Texture(int(rng.integers(1 << 31)), smooth_mm=25)
     wall = _wall(rng, pose, waves)
     skin, cavity = wall[0], wall[-1]
@@ -48,6 +57,7 @@ def chest_layers(
     streaks = Streaked(MUSCLE_HU, fat_hu, Texture(int(rng.integers(1 << 31)), smooth_mm=5.0))
     layers += [Layer(Without(wall[1], cavity), streaks), Layer(cavity, LUNG_HU)]
     layers += _lung_vessels(rng, pose, cavity, vessel_hu)
+    layers += in_lungs(cavity)
     layers += _mediastinum(rng, pose, cavity, fat_hu)
     layers += _belly(rng, pose, cavity, fat_hu, liver_hu)
     marrow = Texture(int(rng.integers(1 << 31)), smooth_mm=1.2)

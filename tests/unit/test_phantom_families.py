@@ -1,0 +1,165 @@
+"""Wide and second phantoms: exact labels, sameness, noise that averages as it must."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+from calcohort.phantom.families import FAMILIES
+from calcohort.phantom.render_wide import root_box
+from calcohort.phantom.scanner import Scanner
+from calcohort.phantom.warp import draw_warp, warped
+from calcohort.phantom.wide import draw_wide
+from calcohort.volume import Grid, Volume, downscale
+from scipy.ndimage import label
+
+NEW = ("wide", "second")
+SEEDS = (1, 2, 3)
+QUIET = Scanner(
+    spacing_mm=(0.5, 0.5, 0.5), thickness_mm=0.5, blur_mm=0.4, sharpening=0.0, motion_mm=0.0,
+    motion_axis=1, noise_hu=30.0, grain_mm=0.5, streak_hu=50.0, hardening_hu=0.0, round_field=False,
+)  # fmt: skip
+
+
+@functools.cache
+def patient(family, seed):
+    return FAMILIES[family].draw(seed)
+
+
+@functools.cache
+def around_the_root(family, seed, spacing_mm=0.7):
+    """A patient's grid around the root, and what is rendered there without noise."""
+    low, high = FAMILIES[family].root_box(patient(family, seed)) + np.array([[-3.0], [3.0]])
+    affine = np.diag([spacing_mm] * 3 + [1.0])
+    affine[:3, 3] = low
+    grid = Grid(tuple(int(n) for n in np.ceil((high - low)[::-1] / spacing_mm)), affine)
+    return grid, FAMILIES[family].render(patient(family, seed), grid, noise=False)
+
+
+def test_the_template_family_is_frozen():
+    """Seeds 1 and 3001 as they were before the other families came."""
+    counts = []
+    for seed in (1, 3001):
+        family = FAMILIES["template"]
+        grid = family.scan_grid(patient("template", seed)).downscaled((4, 8, 8))
+        phantom = family.render(patient("template", seed), grid)
+        counts += [int(phantom.root.sum()), int(phantom.hu.sum(dtype=np.int64))]
+    assert counts == [381, -90627245, 350, -98938488]
+
+
+@pytest.mark.parametrize("family", NEW)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_root_is_one_piece_inside_its_box_and_the_scan(family, seed):
+    grid, phantom = around_the_root(family, seed)
+    assert label(phantom.root)[1] == 1
+    low, high = FAMILIES[family].root_box(patient(family, seed))
+    points = grid.world(np.argwhere(phantom.root))
+    assert (points >= low - 1.5).all() and (points <= high + 1.5).all()
+    scan = FAMILIES[family].scan_grid(patient(family, seed))
+    index = scan.index(points)
+    assert (index > 0).all() and (index < np.array(scan.shape) - 1).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_wide_root_is_the_undeformed_root_carried_along(seed):
+    """Every labelled voxel comes from between the planes and the wall, whatever the deformation."""
+    grid, phantom = around_the_root("wide", seed)
+    who = patient("wide", seed)
+    source = who.warp.source(grid.world(np.argwhere(phantom.root & ~phantom.calcium)))
+    r, phi, w = who.root.polar(*source.T.astype(np.float32))
+    assert w.min() > -0.7 and w.max() < who.root.height_mm + 0.7
+    assert np.percentile(r - who.root.radius(phi, w), 99.5) < 0.7
+
+
+@pytest.mark.parametrize("family", NEW)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_calcium_sums_to_its_physical_volume(family, seed):
+    grid, phantom = around_the_root(family, seed)
+    rendered = phantom.calcium_fraction.sum(dtype=float) * grid.voxel_volume_mm3
+    physical = FAMILIES[family].physical_calcium_mm3(patient(family, seed))
+    assert rendered == pytest.approx(physical, rel=0.05, abs=2)
+
+
+@pytest.mark.parametrize("family", NEW)
+def test_a_seed_is_one_scan(family):
+    grid, phantom = around_the_root(family, 1)
+    again = FAMILIES[family].render(FAMILIES[family].draw(1), grid, noise=False)
+    assert np.array_equal(phantom.hu, again.hu) and np.array_equal(phantom.root, again.root)
+    other = FAMILIES[family].draw(2)
+    assert other.lumen_hu != patient(family, 1).lumen_hu
+
+
+def test_blood_of_the_root_has_the_drawn_luminance():
+    for family in NEW:
+        who = patient(family, 2)
+        _, phantom = around_the_root(family, 2)
+        assert np.median(phantom.hu[phantom.root]) == pytest.approx(who.lumen_hu, rel=0.12)
+
+
+def test_fields_of_view_span_those_of_real_scans():
+    scans = [draw_wide(seed).scan for seed in range(100, 130)]
+    fields = [scan.shape[1] * scan.spacing_mm[1] for scan in scans]
+    assert min(fields) < 200 and max(fields) > 350
+    assert all(0.399 <= scan.spacing_mm[1] <= 1.001 for scan in scans)
+    assert min(s.spacing_mm[0] for s in scans) <= 0.6 and max(s.spacing_mm[0] for s in scans) >= 2
+
+
+def test_thick_slices_are_interpolated_to_the_wanted_grid():
+    seed = next(s for s in range(100, 200) if draw_wide(s).scan.spacing_mm[0] >= 2.0)
+    who = dataclasses.replace(
+        draw_wide(seed), scanner=dataclasses.replace(QUIET, spacing_mm=(2.0, 0.5, 0.5))
+    )
+    low, high = root_box(who)
+    affine = np.diag([1.0, 1.0, 0.5, 1.0])
+    affine[:3, 3] = low
+    grid = Grid(tuple(int(n) for n in np.ceil((high - low)[::-1] / [0.5, 1, 1])), affine)
+    hu = FAMILIES["wide"].render(who, grid, noise=False).hu.astype(float)
+    bends = np.abs(hu[2:] - 2 * hu[1:-1] + hu[:-2]).mean(axis=(1, 2))
+    assert np.median(bends) < 1.0 < bends.max()
+
+
+def test_a_deformation_is_undone_by_its_inverse():
+    warp = draw_warp(np.random.default_rng(3), np.array([5.0, -8, 12]), 0.07, {90.0: 6, 40.0: 3})
+    points = np.random.default_rng(4).uniform(-120, 120, (50, 3))
+    assert np.abs(warp.source(points) - points).max() > 4
+    assert np.abs(warp.source(warp.target(points)) - points).max() < 0.01
+
+
+def test_sources_of_a_grid_are_those_of_its_points():
+    warp = draw_warp(np.random.default_rng(3), np.zeros(3), 0.05, {40.0: 3.0})
+    grid = Grid((20, 22, 24), np.diag([1.1, 0.9, 1.3, 1.0]))
+    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1)
+    exact = np.moveaxis(warp.source(grid.world(index)), -1, 0)
+    assert np.abs(warp.sources(grid) - exact).max() < 0.15
+
+
+def test_an_image_is_carried_by_a_shift():
+    warp = draw_warp(np.random.default_rng(3), np.zeros(3), 0.0, {})
+    grid = Grid((6, 7, 8), np.diag([2.0, 2.0, 2.0, 1.0]))
+    image = np.random.default_rng(0).normal(size=grid.shape).astype(np.float32)
+    moved = warped(image, grid, warp.sources(grid.window((1, 0, 2), (4, 7, 5))), outside=-1)
+    assert moved == pytest.approx(image[1:5, :, 2:7], abs=1e-5)
+
+
+def test_a_grid_of_blocks_has_the_noise_that_blocks_of_the_scan_have():
+    scan = Grid((64, 96, 96), np.diag([0.5, 0.5, 0.5, 1.0]))
+
+    def exposed(grid):
+        return QUIET.expose(np.full(grid.shape, 100, np.float32), grid, scan, seed=5, noise=True)
+
+    native = exposed(scan)
+    assert native.std() == pytest.approx(30, rel=0.02)
+    blocks = downscale(Volume(native, scan.affine), (2, 2, 2)).array
+    direct = exposed(scan.downscaled((2, 2, 2)))
+    assert direct.std() == pytest.approx(blocks.std(), rel=0.1)
+    assert direct.std() < 0.8 * native.std()
+
+
+def test_metal_throws_streaks_and_quiet_tissue_has_none():
+    scan = Grid((4, 80, 80), np.diag([0.5, 0.5, 0.5, 1.0]))
+    tissue = np.full(scan.shape, 50, np.float32)
+    with_metal = tissue.copy()
+    with_metal[2, 38:42, 38:42] = 6000
+    plain, streaked = (QUIET.expose(hu, scan, scan, 5, noise=False) for hu in (tissue, with_metal))
+    assert np.ptp(plain) == 0
+    assert streaked[2, :, :20].std() > 5 > streaked[0, :, :20].std()

@@ -1,0 +1,80 @@
+"""What is asked of the networks on phantoms, and whether it was reached."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from calcohort.agreement.statistics import agree
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the acceptance.
+
+    Attributes
+    ----------
+    asked : str
+        What was asked.
+    value : float
+        What was measured; NaN where a scan has no value.
+    limit : float
+        The least value, or the most where `at_most`.
+    decimals : int
+        Of `value` in the table.
+    """
+
+    asked: str
+    value: float
+    limit: float
+    decimals: int
+    at_most: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Tell whether the value keeps the limit; NaN does not."""
+        return bool(self.value <= self.limit if self.at_most else self.value >= self.limit)
+
+
+VOLUMES = ("volume_in_found_root_mm3", "volume_in_reference_root_mm3")
+
+
+def acceptance(found: pd.DataFrame) -> list[Line]:
+    """Hold the scans against the lines asked for.
+
+    Parameters
+    ----------
+    found : DataFrame
+        One row per phantom: `status`, `dice`, `hd95_mm`, `box_coverage`,
+        `volume_in_found_root_mm3`, `volume_in_reference_root_mm3`. NaN, where a scan has no value,
+        leaves a line unmet.
+    """
+    coverage = found["box_coverage"].min(skipna=False)
+    mean_dice, least_dice = found["dice"].mean(skipna=False), found["dice"].min(skipna=False)
+    distance = found["hd95_mm"].mean(skipna=False)
+    whole = found[list(VOLUMES)].notna().all(axis=None)
+    cost = network_cost(found) if whole else {}
+    r2, mae, low, high = (
+        np.nan if cost.get(key) is None else cost[key]
+        for key in ("r2", "mae", "bias_ci_low", "bias_ci_high")
+    )
+    from_zero = max(low, -high)
+    measured = int((found["status"] == "measured").sum())
+    return [
+        Line(f"phantoms measured: all {len(found)}", measured, len(found), 0),
+        Line("share of the root in the box, least: ≥ 0.999", coverage, 0.999, 4),
+        Line("Dice of the root, mean: ≥ 0.94", mean_dice, 0.94, 4),
+        Line("Dice of the root, least: ≥ 0.88", least_dice, 0.88, 4),
+        Line("95 % surface distance, mean: ≤ 1.5 mm", distance, 1.5, 2, at_most=True),
+        Line("F7 volume in the found against the true root, R²: ≥ 0.99", r2, 0.99, 4),
+        Line("the same, MAE: ≤ 6 mm³", mae, 6.0, 2, at_most=True),
+        Line(
+            "the same, bias: its 95 % interval's distance from 0 (mm³; below 0, it holds 0): ≤ 0",
+            from_zero, 0.0, 2, at_most=True,
+        ),
+    ]  # fmt: skip
+
+
+def network_cost(found: pd.DataFrame) -> dict:
+    """Agreement of F7's volume in the found root with that in the true root, of scans with both."""
+    return agree(*found[list(VOLUMES)].dropna().to_numpy().T)
