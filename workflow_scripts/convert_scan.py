@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from calcohort.dicom.convert import Limits, convert_scan
+from calcohort.dicom.convert import Limits, Repairs, convert_scan
 from calcohort.logs import job_log
 from calcohort.outcomes import run_stage
 from calcohort.study import read_key
@@ -20,6 +20,7 @@ if __name__ == "__main__":
                 series_uid=params.series_uid,
                 limits=Limits(**params.limits),
                 key=key,
+                repairs=Repairs(**params.repairs),
             ),
             record=output.record,
             images=[output.ct],
