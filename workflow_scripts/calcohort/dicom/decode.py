@@ -7,6 +7,7 @@ series is decompressed by a process of its own into plain copies, before anythin
 import multiprocessing
 import resource
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -70,7 +71,9 @@ def decode_hu(image: Image) -> np.ndarray:
 
 
 def plain_images(images: tuple[Image, ...], workspace: Path) -> tuple[Image, ...]:
-    """Return images that need no decoder: themselves, or plain copies of compressed ones.
+    """Return images that need no decoder: themselves, or plain copies.
+
+    Copied are compressed series, and frames of a file of which others are left out.
 
     Parameters
     ----------
@@ -87,7 +90,7 @@ def plain_images(images: tuple[Image, ...], workspace: Path) -> tuple[Image, ...
         `conversion_mismatch` when two decoders disagree.
     """
     syntaxes = {image.header.file_meta.get("TransferSyntaxUID") for image in images}
-    if syntaxes <= PLAIN:
+    if syntaxes <= PLAIN and not _leaves_frames_out(images):
         return images
     folder = workspace / "plain"
     folder.mkdir()
@@ -101,6 +104,16 @@ def plain_images(images: tuple[Image, ...], workspace: Path) -> tuple[Image, ...
             ) from error
     return tuple(
         replace(image, path=path, frame=0) for image, path in zip(images, paths, strict=True)
+    )
+
+
+def _leaves_frames_out(images: tuple[Image, ...]) -> bool:
+    taken = Counter(image.path for image in images)
+    tags = ["NumberOfFrames"]
+    return any(
+        number(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags), *tags)
+        != taken[path]
+        for path in {image.path for image in images if image.frame}
     )
 
 

@@ -96,12 +96,14 @@ def judge_series(series: Series, limits: Limits, repairs: Repairs = NO_REPAIRS) 
     heights = (points - points[0]) @ normal
     error_mm = _position_error_mm(images, affine, np.arange(len(images)))
     geometry = Geometry(images, affine, error_mm, tilt)
-    stacking = [*_faults_of_stacking(geometry, np.diff(heights), limits)]
-    mended = {}
-    if stacking and along > 0:
-        off_line_mm = _position_error_mm(images, affine, heights / along)
-        if off_line_mm <= limits.max_position_error_mm + ROUNDING_MM:
-            mended = _mended(geometry, np.diff(heights), limits, repairs)
+    gaps = np.diff(heights)
+    off_line_mm = _position_error_mm(images, affine, heights / along) if along > 0 else 0.0
+    straight = off_line_mm <= limits.max_position_error_mm + ROUNDING_MM
+    stacking = [*_faults_of_stacking(geometry, gaps, limits)]
+    if not straight and Reason.DUPLICATE_SLICES not in dict(stacking):
+        sentence = f"slices lie up to {off_line_mm:.3f} mm off a straight line, or are turned"
+        stacking = [(Reason.UNEVEN_SLICES, sentence)]
+    mended = _mended(geometry, gaps, limits, repairs) if straight else {}
     faults = [
         *((reason, sentence) for reason, sentence in stacking if reason not in mended),
         *faults_of_size(geometry.spacing_mm, len(images), limits),
