@@ -10,7 +10,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 DAMAGED = (
     InvalidDicomError,
     BytesLengthException,
-    PermissionError,
+    OSError,
     ValueError,
     TypeError,
     AttributeError,
@@ -21,11 +21,18 @@ DAMAGED = (
     struct.error,
     zlib.error,
 )
-"""RuntimeError holds what pydicom's decoders raise, and the recursion of nested sequences."""
+"""RuntimeError holds what pydicom's decoders raise, and the recursion of nested sequences; OSError
+what pydicom raises at the end of a file, see `raise_machine_trouble`."""
 MAX_INFLATED_BYTES = 1_000_000_000
 MAX_EXCESS_BYTES = 250_000_000
 META_LENGTH_AT, META_START = 140, 144
 CHUNK_BYTES = 1_000_000
+
+
+def raise_machine_trouble(error: Exception) -> None:
+    """Raise `error` again where it is the machine's, such as a disk that cannot be read."""
+    if isinstance(error, OSError) and error.errno and not isinstance(error, PermissionError):
+        raise error
 
 
 def refuse_inflation(path: Path) -> None:

@@ -5,6 +5,7 @@ series is decompressed by a process of its own into plain copies, before anythin
 """
 
 import multiprocessing
+import os
 import resource
 import warnings
 from collections import Counter
@@ -28,7 +29,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from calcohort.dicom.damage import DAMAGED, refuse_excess, refuse_inflation
+from calcohort.dicom.damage import DAMAGED, raise_machine_trouble, refuse_excess, refuse_inflation
 from calcohort.dicom.find import Image, number, numbers, text, transfer_syntaxes
 from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason
@@ -98,10 +99,7 @@ def plain_images(images: tuple[Image, ...], workspace: Path) -> tuple[Image, ...
         try:
             paths = child.submit(_write_copies, images, folder).result()
         except BrokenProcessPool as error:
-            raise Excluded(
-                Reason.UNREADABLE,
-                f"the decoder of {transfer_syntaxes(images)} broke down: some file is damaged",
-            ) from error
+            raise _broken_decoder(images) from error
     return tuple(
         replace(image, path=path, frame=0) for image, path in zip(images, paths, strict=True)
     )
@@ -109,17 +107,23 @@ def plain_images(images: tuple[Image, ...], workspace: Path) -> tuple[Image, ...
 
 def _leaves_frames_out(images: tuple[Image, ...]) -> bool:
     taken = Counter(image.path for image in images)
-    tags = ["NumberOfFrames"]
-    return any(
-        number(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags), *tags)
-        != taken[path]
-        for path in {image.path for image in images if image.frame}
-    )
+    files = {image.path for image in images if image.frame}
+    return any(_frames_of(path) != taken[path] for path in files)
+
+
+def _frames_of(path: Path) -> float | None:
+    keyword = "NumberOfFrames"
+    header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[keyword])
+    return number(header, keyword)
 
 
 def _write_copies(images: tuple[Image, ...], folder: Path) -> list[Path]:
-    """Write plain copies; in a process of its own, which may not grow or run without bounds."""
+    """Write plain copies; in a process of its own, which may not grow or run without bounds.
+
+    What decoders print is dropped; a decoder in Rust panics with no `Exception`.
+    """
     warnings.simplefilter("ignore")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     voxels = sum(number(i.header, "Rows") * number(i.header, "Columns") for i in images)
     _limit(resource.RLIMIT_AS, SPARE_BYTES + int(voxels) * 2 * BYTES_PER_VOXEL)
     _limit(resource.RLIMIT_CPU, DECODING_S)
@@ -131,7 +135,18 @@ def _write_copies(images: tuple[Image, ...], folder: Path) -> list[Path]:
         raise Excluded(
             Reason.UNREADABLE, "the pixels take far more memory to decode than the image is large"
         ) from error
+    except BaseException as error:
+        if isinstance(error, Exception):
+            raise
+        raise _broken_decoder(images) from None
     return paths
+
+
+def _broken_decoder(images: tuple[Image, ...]) -> Excluded:
+    return Excluded(
+        Reason.UNREADABLE,
+        f"the decoder of {transfer_syntaxes(images)} broke down: some file is damaged",
+    )
 
 
 def _limit(what: int, most: int) -> None:
@@ -154,6 +169,7 @@ def _decode_files(images: tuple[Image, ...], decoders: tuple[str, ...]) -> Itera
                 Reason.NOT_CONVERTIBLE, f"no two decoders read {transfer_syntaxes((image,))}"
             ) from error
         except DAMAGED as error:
+            raise_machine_trouble(error)
             raise Excluded(
                 Reason.UNREADABLE,
                 f"the pixels of {image.label} cannot be decoded, it may be truncated: "

@@ -15,7 +15,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from calcohort.dicom.damage import DAMAGED, refuse_inflation
+from calcohort.dicom.damage import DAMAGED, raise_machine_trouble, refuse_inflation
 from calcohort.dicom.pseudonymise import file_label
 
 KEYWORDS = (
@@ -192,12 +192,14 @@ def _read_header(path: Path) -> Dataset | None:
     except InvalidDicomError:
         claims_dicom = path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0
         return Dataset() if claims_dicom else None
-    except DAMAGED:
+    except DAMAGED as error:
+        raise_machine_trouble(error)
         return Dataset()
     for tag in list(header.keys()):
         try:
             text(header, header[tag].keyword)
-        except DAMAGED:
+        except DAMAGED as error:
+            raise_machine_trouble(error)
             del header[tag]
     meta = text(header.file_meta, "MediaStorageSOPClassUID")
     header.SOPClassUID = meta or text(header, "SOPClassUID") or None

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pydicom
 from pydicom.dataset import Dataset
 
-from calcohort.dicom.damage import DAMAGED, refuse_inflation
+from calcohort.dicom.damage import DAMAGED, raise_machine_trouble, refuse_inflation
 from calcohort.dicom.find import ENHANCED_CT, Found, Image, Series, kind_of, number, text
 
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
@@ -50,7 +50,8 @@ def take_frames_apart(found: Found) -> Found:
             try:
                 for frame in _frames(image):
                     groups.setdefault(kind_of(frame.header), []).append(frame)
-            except DAMAGED:
+            except DAMAGED as error:
+                raise_machine_trouble(error)
                 broken.append((image.label, whole.uid))
         series += [Series(whole.uid, kind, tuple(images)) for kind, images in groups.items()]
     return replace(found, series=tuple(series), broken=tuple(broken))

@@ -10,7 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from calcohort.dicom.choose import BEST_DIASTOLE_PERCENT, phase_percent
-from calcohort.dicom.damage import DAMAGED
+from calcohort.dicom.damage import DAMAGED, raise_machine_trouble
 from calcohort.dicom.find import Image, Series, number, text
 from calcohort.dicom.limits import Repairs
 from calcohort.outcomes import Excluded, Reason
@@ -124,7 +124,8 @@ def _same_pixels(image: Image, other: Image) -> bool:
         one, two = (pydicom.dcmread(each.path) for each in (image, other))
         same_syntax = one.file_meta.TransferSyntaxUID == two.file_meta.TransferSyntaxUID
         return same_syntax and one.PixelData == two.PixelData
-    except DAMAGED:
+    except DAMAGED as error:
+        raise_machine_trouble(error)
         return False
 
 

@@ -152,13 +152,13 @@ def table_that_moved(datasets):
 
 
 @defect(Stage.PLACES)
-def positions_rounded_to_0_01_mm(datasets):
+def positions_rounded_to_hundredths(datasets):
     """Slices are 0.625 mm apart, written with two decimals."""
     stack(datasets, (np.arange(len(datasets)) * 1.625).round(2))
 
 
 @defect(Stage.PLACES, Reason.UNEVEN_SLICES, repairs="uneven_spacing")
-def positions_rounded_to_0_1_mm(datasets):
+def positions_rounded_to_tenths(datasets):
     """Slices are 1.625 mm apart, written with one decimal."""
     stack(datasets, (np.arange(len(datasets)) * 1.625).round(1))
 

@@ -99,7 +99,7 @@ def truth_hu(world_mm: np.ndarray) -> np.ndarray:
 
 def write_defective(folder: Path, defects: Iterable[Defect]) -> None:
     """Write the scan with some defects into `folder`."""
-    datasets = [deepcopy(each) for each in _sound()]
+    datasets = [deepcopy(each) for each in sound_datasets()]
     for stage in Stage:
         if stage is Stage.DATASETS:
             for dataset in datasets:
@@ -147,7 +147,8 @@ def stored(dataset: Dataset) -> np.ndarray:
 
 
 @cache
-def _sound() -> tuple[Dataset, ...]:
+def sound_datasets() -> tuple[Dataset, ...]:
+    """Return the slices without a defect, not to be changed, from feet to head."""
     spacing = np.diag([PIXEL_MM, PIXEL_MM, SLICE_MM, 1.0])
     shape = np.array([COLUMNS, ROWS, SLICES])
     spacing[:3, 3] = -(shape - 1) / 2 * np.diag(spacing)[:3]
