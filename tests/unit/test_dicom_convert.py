@@ -372,8 +372,8 @@ def test_values_beyond_int16(dicom, ct):
 def test_a_wrong_conversion_is_found(dicom, ct, monkeypatch, change, reason):
     true_run = convert.run_dcm2niix
 
-    def wrong_run(images, workspace):
-        volume = true_run(images, workspace)
+    def wrong_run(images, workspace, **options):
+        volume = true_run(images, workspace, **options)
         return type(volume)(change(volume.array), volume.affine)
 
     monkeypatch.setattr(convert, "run_dcm2niix", wrong_run)
@@ -388,8 +388,8 @@ def test_a_wrong_conversion_is_found(dicom, ct, monkeypatch, change, reason):
 def test_a_wrong_affine_is_found(dicom, ct, monkeypatch, column):
     true_run = convert.run_dcm2niix
 
-    def wrong_run(images, workspace):
-        volume = true_run(images, workspace)
+    def wrong_run(images, workspace, **options):
+        volume = true_run(images, workspace, **options)
         affine = volume.affine.copy()
         affine[:3, column] *= 1.1
         return type(volume)(volume.array, affine)

@@ -2,7 +2,8 @@ import numpy as np
 import pydicom
 import pytest
 from calcohort.dicom.find import find_series
-from calcohort.dicom.judge import Limits, judge_series
+from calcohort.dicom.judge import judge_series
+from calcohort.dicom.limits import Limits
 from calcohort.outcomes import Excluded, Reason
 from dicom_factory import AXIAL, COLUMNS, ORIGIN_MM, ROWS, SLICES, along_normal, write_series
 

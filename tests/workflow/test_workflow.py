@@ -141,6 +141,8 @@ def test_the_lock_has_a_hash_for_every_package():
 
 def test_docs_agree_with_schemas_and_code():
     from calcohort.dictionary import data_dictionary, outcome_list
+    from calcohort.phantom.defects.table import defects_page
 
     assert (ROOT / "docs/data_dictionary.md").read_text() == data_dictionary()
     assert (ROOT / "docs/outcomes.md").read_text() == outcome_list()
+    assert (ROOT / "docs/defects.md").read_text() == defects_page()

@@ -42,7 +42,7 @@ class Reason(StrEnum):
     SERIES_NOT_FOUND = "series_not_found", "the series_uid of the sheet is not in the folder"
     NOT_CONVERTIBLE = (
         "not_convertible",
-        "valid DICOM of a kind that is not converted: multi-frame, or an unsupported compression",
+        "valid DICOM of a kind that is not converted, an unsupported compression for instance",
     )
     NO_PIXEL_SPACING = "no_pixel_spacing", "positions, orientation or pixel spacing are missing"
     MIXED_SLICES = "mixed_slices", "the series mixes orientations, sizes or pixel spacings"
@@ -54,6 +54,7 @@ class Reason(StrEnum):
     TOO_THICK_SLICES = "too_thick_slices", "the slice spacing is above the configured limit"
     TOO_COARSE_PIXELS = "too_coarse_pixels", "the pixel spacing is above the configured limit"
     NOT_HOUNSFIELD = "not_hounsfield", "rescale slope, intercept or values are not Hounsfield units"
+    BURNED_IN = "burned_in", "text or graphics are burned into the pixels, as the header says"
     CONVERSION_MISMATCH = (
         "conversion_mismatch",
         "the converted image differs from the DICOM in geometry or values",
@@ -88,6 +89,10 @@ class Excluded(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple:
+        """Pickle by both arguments, so that it comes back from another process."""
+        return Excluded, (self.reason, self.detail)
 
 
 class Lost(Exception):

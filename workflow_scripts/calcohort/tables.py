@@ -78,10 +78,20 @@ def _scan(row: Record, series: Record, measured: Record) -> Record:
         "reason": measured["reason"] or None,
         "detail": measured["detail"] or None,
         "pixel_spacing_mm": spacing[0] if isinstance(spacing, list) else spacing,
+        "repairs": _named(found.get("repairs") or ()),
     }
     not_kept = {"dicom", "series_uid", "root_mask", "reference_root_mask", "reference_calcium_mask"}
     study = {column: value for column, value in row.items() if column not in not_kept}
     return facts | study
+
+
+def _named(repairs: Iterable[Record]) -> str | None:
+    """Write repairs as ``tilt (degrees 18.5), padding (voxels 2040)``; None where none is."""
+    texts = []
+    for record in repairs:
+        sizes = [f"{name} {value}" for name, value in record.items() if name != "repair"]
+        texts.append(record["repair"] + (f" ({', '.join(sizes)})" if sizes else ""))
+    return ", ".join(texts) or None
 
 
 def _calcium(measured: Record, provenance: Record) -> list[Record]:

@@ -200,7 +200,7 @@ def _nothing_axial(found: Found) -> Excluded:
 def _multi_frame() -> Excluded:
     return Excluded(
         Reason.NOT_CONVERTIBLE,
-        "the CT is multi-frame (enhanced) DICOM; export it as single-slice CT images",
+        "the CT is multi-frame but no enhanced CT; export it as single-slice CT images",
     )
 
 

@@ -1,4 +1,4 @@
-"""Convert a scan: find, choose, judge, dcm2niix, verify, write.
+"""Convert a scan: find, choose, judge, repair, dcm2niix, verify, write.
 
 In: a folder or zip of DICOM, a DICOM file, or a NIfTI file. Out: `ct.nii.gz`, int16 HU in canonical
 orientation, and the findings of `series.json`.
@@ -7,6 +7,7 @@ orientation, and the findings of `series.json`.
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from calcohort.dicom.archive import unpack
@@ -17,19 +18,31 @@ from calcohort.dicom.choose import (
     phase_percent,
 )
 from calcohort.dicom.dcm2niix import run_dcm2niix
+from calcohort.dicom.decode import decode_each, plain_images
+from calcohort.dicom.faults import rescale_changes
 from calcohort.dicom.find import Found, find_series, number, numbers, text, transfer_syntaxes
-from calcohort.dicom.judge import Geometry, Limits, judge_series
+from calcohort.dicom.judge import Geometry, judge_series
+from calcohort.dicom.limits import NO_REPAIRS, Limits, Repairs
+from calcohort.dicom.multiframe import take_frames_apart
 from calcohort.dicom.nifti import SUFFIXES, read_ct
 from calcohort.dicom.pseudonymise import keyed_hash
-from calcohort.dicom.verify import check_hounsfield, decode_hu, verified_hu
+from calcohort.dicom.repair import sort_out
+from calcohort.dicom.resample import resample
+from calcohort.dicom.verify import check_hounsfield, verified_hu
 from calcohort.outcomes import Excluded, Reason
-from calcohort.volume import Volume, write
+from calcohort.volume import Volume, reorient, write
 
-__all__ = ["Limits", "convert_scan"]
+__all__ = ["Limits", "Repairs", "convert_scan"]
 
 
 def convert_scan(
-    source: Path, ct: Path, *, series_uid: str | None, limits: Limits, key: bytes
+    source: Path,
+    ct: Path,
+    *,
+    series_uid: str | None,
+    limits: Limits,
+    key: bytes,
+    repairs: Repairs = NO_REPAIRS,
 ) -> dict:
     """Convert one scan to HU on a checked grid.
 
@@ -45,6 +58,8 @@ def convert_scan(
         What a scan must be.
     key : bytes
         Key of the hashes that stand for identifiers.
+    repairs : Repairs
+        What is put right instead of excluding the scan.
 
     Returns
     -------
@@ -70,17 +85,24 @@ def convert_scan(
             unpacked = workspace / "unpacked"
             unpack(source, unpacked, limits.max_archive_gb * 1e9)
             source = unpacked
-        found = find_series(source)
+        found = take_frames_apart(find_series(source))
         choice = choose_series(found, series_uid, limits.min_slices, key)
         _refuse_damage(found, choice)
-        geometry = judge_series(choice.series, limits)
-        volume = verified_hu(geometry, _run_dcm2niix(geometry, workspace))
-        check_hounsfield(volume.array)
+        series, repaired = sort_out(choice.series, repairs)
+        geometry = judge_series(series, limits, repairs)
+        stack, padding_voxels = _verified_stack(geometry, workspace, repairs)
+        volume = reorient(resample(stack.array, geometry) if geometry.repairs else stack)
         write(ct, volume)
+    repaired += geometry.repairs
+    if rescale_changes(series.images):
+        repaired.append({"repair": "slice_rescale"})
+    if padding_voxels:
+        repaired.append({"repair": "padding", "voxels": padding_voxels})
     return (
         _blank_findings()
-        | _findings_of_series(found, choice, geometry, key)
+        | _findings_of_series(found, replace(choice, series=series), geometry, key)
         | _findings_of_volume(volume)
+        | {"repairs": repaired}
     )
 
 
@@ -106,14 +128,21 @@ def _refuse_damage(found: Found, choice: Choice) -> None:
         )
 
 
-def _run_dcm2niix(geometry: Geometry, workspace: Path) -> Volume:
-    """Run dcm2niix; where it fails, a file that pydicom cannot read either is the better reason."""
+def _verified_stack(geometry: Geometry, workspace: Path, repairs: Repairs) -> tuple[Volume, int]:
+    """Return HU of the slices as they lie in the DICOM, and how many voxels were padding.
+
+    Where dcm2niix fails, a file that pydicom cannot read either is the better reason.
+    """
+    images = plain_images(geometry.images, workspace)
     try:
-        return run_dcm2niix(geometry.images, workspace)
+        converted = run_dcm2niix(images, workspace, even=not geometry.repairs)
     except Excluded:
-        for image in geometry.images:
-            decode_hu(image)
+        for _ in decode_each(images):
+            continue
         raise
+    stack, padding_voxels = verified_hu(replace(geometry, images=images), converted, repairs)
+    check_hounsfield(stack.array, padding_voxels)
+    return stack, padding_voxels
 
 
 def _blank_findings() -> dict:
@@ -124,7 +153,7 @@ def _blank_findings() -> dict:
             "pixel_spacing_mm rows columns slices coverage_mm phase phase_percent trigger_time_ms "
             "contrast contrast_agent image_type orientation transfer_syntax lossy_compression "
             "rescale_slope rescale_intercept tilt_degrees position_error_mm hu_min hu_max "
-            "why_chosen candidates ignored_files patient_hash study_hash series_hash"
+            "why_chosen candidates ignored_files repairs patient_hash study_hash series_hash"
         ).split()
     )
 
@@ -147,6 +176,7 @@ def _findings_of_volume(volume: Volume) -> dict:
 def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: bytes) -> dict:
     series = choice.series
     header = geometry.images[0].header
+    changes = rescale_changes(series.images)
     percent, trigger_ms = phase_percent(series), number(header, "TriggerTime")
     return {
         "source": "dicom",
@@ -165,8 +195,8 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "orientation": numbers(header, "ImageOrientationPatient", 6).tolist(),
         "transfer_syntax": transfer_syntaxes(geometry.images),
         "lossy_compression": text(header, "LossyImageCompression") == "01",
-        "rescale_slope": number(header, "RescaleSlope"),
-        "rescale_intercept": number(header, "RescaleIntercept"),
+        "rescale_slope": None if changes else number(header, "RescaleSlope"),
+        "rescale_intercept": None if changes else number(header, "RescaleIntercept"),
         "tilt_degrees": round(geometry.tilt_degrees, 4),
         "position_error_mm": round(geometry.position_error_mm, 6),
         "why_chosen": choice.why,

@@ -13,9 +13,12 @@ from calcohort.volume import Volume
 
 OPTIONS = ("-b", "n", "-z", "n", "-g", "i", "-f", "ct")
 """No sidecar, no compression, no user defaults, a fixed name."""
+CORRECTED = ("ct_Tilt_1.nii", "ct_Eq_1.nii", "ct_Tilt_Eq_1.nii")
+VARYING_GAPS = 1
+TIMEOUT_S = 1200
 
 
-def run_dcm2niix(images: tuple[Image, ...], workspace: Path) -> Volume:
+def run_dcm2niix(images: tuple[Image, ...], workspace: Path, *, even: bool = True) -> Volume:
     """Convert a series with dcm2niix.
 
     Parameters
@@ -25,6 +28,9 @@ def run_dcm2niix(images: tuple[Image, ...], workspace: Path) -> Volume:
         nothing else.
     workspace : Path
         An existing folder to work in.
+    even : bool
+        Whether the slices are stacked evenly. If not, dcm2niix says so by its status, and writes
+        its own corrected images beside the one asked for; both are passed over.
 
     Returns
     -------
@@ -42,12 +48,21 @@ def run_dcm2niix(images: tuple[Image, ...], workspace: Path) -> Volume:
     inbox, outbox = workspace / "series", workspace / "nifti"
     inbox.mkdir()
     outbox.mkdir()
-    for index, image in enumerate(images):
-        (inbox / f"{index:05d}.dcm").symlink_to(image.path.resolve())
+    for index, path in enumerate(dict.fromkeys(image.path for image in images)):
+        (inbox / f"{index:05d}.dcm").symlink_to(path.resolve())
     command = [_executable(), *OPTIONS, "-o", str(outbox), str(inbox)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Excluded(
+            Reason.NOT_CONVERTIBLE, f"dcm2niix did not end within {TIMEOUT_S / 60:g} minutes"
+        ) from error
     written = sorted(outbox.iterdir())
-    if done.returncode != 0 or not written:
+    if not even:
+        written = [path for path in written if path.name not in CORRECTED]
+    if done.returncode not in ((0,) if even else (0, VARYING_GAPS)) or not written:
         lines = (done.stdout + "\n" + done.stderr).splitlines()
         errors = [clean(line) for line in lines if "error" in line.lower()]
         said = f": {errors[0][:200]}" if errors else ""

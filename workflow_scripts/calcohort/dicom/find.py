@@ -8,8 +8,14 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import CTImageStorage, MediaStorageDirectoryStorage
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    MediaStorageDirectoryStorage,
+)
 
+from calcohort.dicom.damage import DAMAGED, raise_machine_trouble, refuse_inflation
 from calcohort.dicom.pseudonymise import file_label
 
 KEYWORDS = (
@@ -22,6 +28,7 @@ KEYWORDS = (
     "PatientName",
     "StudyInstanceUID",
     "SeriesInstanceUID",
+    "FrameOfReferenceUID",
     "SeriesNumber",
     "SeriesDescription",
     "NumberOfFrames",
@@ -33,6 +40,13 @@ KEYWORDS = (
     "SliceThickness",
     "SamplesPerPixel",
     "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "BurnedInAnnotation",
     "RescaleSlope",
     "RescaleIntercept",
     "RescaleType",
@@ -44,16 +58,21 @@ KEYWORDS = (
     "NominalInterval",
     "TriggerTime",
 )
+ENHANCED_CT = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 DICOM_SUFFIXES = {".dcm", ".ima"}
 
 
 @dataclass(frozen=True)
 class Image:
-    """One DICOM file: its path, its label for sentences, and its header without pixels."""
+    """One image of a DICOM file: its path, its label for sentences, its header without pixels.
+
+    `frame` counts from 0 in a multi-frame file that was taken apart (`multiframe.py`).
+    """
 
     path: Path
     label: str
     header: Dataset
+    frame: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +136,7 @@ def find_series(source: Path) -> Found:
         elif _is_damaged(header):
             broken.append((label, text(header, "SeriesInstanceUID")))
         elif header.SOPClassUID != MediaStorageDirectoryStorage:
-            group = (text(header, "SeriesInstanceUID"), _kind(header))
+            group = (text(header, "SeriesInstanceUID"), kind_of(header))
             groups.setdefault(group, []).append(Image(path, label, header))
     series = tuple(Series(uid, kind, tuple(images)) for (uid, kind), images in groups.items())
     return Found(series, tuple(broken), ignored)
@@ -163,17 +182,27 @@ def _files(source: Path) -> Iterator[Path]:
 
 
 def _read_header(path: Path) -> Dataset | None:
-    """Header of a DICOM file, empty if it is damaged, None if the file is not DICOM."""
+    """Header of a DICOM file, empty if it is damaged, None if the file is not DICOM.
+
+    An element whose value cannot be understood counts as missing.
+    """
     try:
+        refuse_inflation(path)
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(KEYWORDS))
     except InvalidDicomError:
         claims_dicom = path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0
         return Dataset() if claims_dicom else None
-    except (PermissionError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
+    except DAMAGED as error:
+        raise_machine_trouble(error)
         return Dataset()
-    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get(
-        "SOPClassUID"
-    )
+    for tag in list(header.keys()):
+        try:
+            text(header, header[tag].keyword)
+        except DAMAGED as error:
+            raise_machine_trouble(error)
+            del header[tag]
+    meta = text(header.file_meta, "MediaStorageSOPClassUID")
+    header.SOPClassUID = meta or text(header, "SOPClassUID") or None
     return header
 
 
@@ -184,8 +213,8 @@ def _is_damaged(header: Dataset) -> bool:
     return is_ct and "Rows" not in header
 
 
-def _kind(header: Dataset) -> str:
-    """Classify by Modality and Image Type (DICOM PS3.3, C.7.6.1.1.2 and C.8.2.1.1.1)."""
+def kind_of(header: Dataset) -> str:
+    """Classify an image by Modality and Image Type (DICOM PS3.3, C.7.6.1.1.2 and C.8.2.1.1.1)."""
     image_type = text(header, "ImageType").upper().split("\\")
     if text(header, "Modality") != "CT":
         return "not CT"
@@ -195,6 +224,7 @@ def _kind(header: Dataset) -> str:
         return "localizer"
     if {"DERIVED", "SECONDARY"} & set(image_type[:2]):
         return "derived"
-    if (number(header, "NumberOfFrames") or 1) > 1:
+    enhanced = header.get("SOPClassUID") in ENHANCED_CT and "NumberOfFrames" in header
+    if enhanced or (number(header, "NumberOfFrames") or 1) > 1:
         return "multi-frame"
     return "axial" if image_type[2:3] in ([], ["AXIAL"]) else "not axial"

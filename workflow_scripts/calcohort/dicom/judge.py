@@ -5,46 +5,27 @@ from Slice Thickness, Spacing Between Slices, Gantry Tilt or the order of files.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calcohort.dicom.find import Image, Series, number, numbers, text
+from calcohort.dicom.faults import (
+    ROUNDING_MM,
+    faults_of_bits,
+    faults_of_kind,
+    faults_of_rescaling,
+    faults_of_size,
+    raise_first,
+)
+from calcohort.dicom.find import Image, Series, number, numbers
+from calcohort.dicom.limits import NO_REPAIRS, Limits, Repairs
 from calcohort.outcomes import Excluded, Reason
 
 SAME_DIRECTION = 1e-4
 MULTIPLE_OF_SPACING = 0.1
-ROUNDING_MM = 1e-6
+LARGEST_GANTRY_TILT_DEGREES = 30
+EXTENT = {"smallest_gap": np.min, "largest_gap": np.max}
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a scan must be to be converted; docs/convert.md gives the reason of every default.
-
-    Attributes
-    ----------
-    max_slice_spacing_mm, max_pixel_spacing_mm : float
-        Largest accepted spacing between slices and in the plane, inclusive.
-    min_slices : int
-        Smallest number of slices.
-    min_coverage_mm : float
-        Smallest length of the scan along its slices: spacing × number of slices.
-    max_position_error_mm : float
-        Largest distance of any slice's corner from the evenly spaced grid.
-    max_tilt_degrees : float
-        Largest angle between the slices' normal and the direction in which they are stacked.
-    max_archive_gb : float
-        Largest unpacked size of a zip archive, in 1e9 bytes.
-    """
-
-    max_slice_spacing_mm: float = 3.0
-    max_pixel_spacing_mm: float = 1.0
-    min_slices: int = 32
-    min_coverage_mm: float = 60.0
-    max_position_error_mm: float = 0.01
-    max_tilt_degrees: float = 0.05
-    max_archive_gb: float = 8.0
 
 
 @dataclass(frozen=True)
@@ -61,12 +42,16 @@ class Geometry:
         Largest distance of a slice's corner in the DICOM from where the affine puts it.
     tilt_degrees : float
         Angle between normal and stacking direction.
+    repairs : tuple of dict
+        What resampling has to put right, each with its name under `repair` and its size. Where
+        there is any, the affine holds the first and the last slice only.
     """
 
     images: tuple[Image, ...]
     affine: np.ndarray
     position_error_mm: float
     tilt_degrees: float
+    repairs: tuple[dict, ...] = ()
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -74,21 +59,24 @@ class Geometry:
         return np.linalg.norm(self.affine[:3, :3], axis=0)[::-1]
 
 
-def judge_series(series: Series, limits: Limits) -> Geometry:
+def judge_series(series: Series, limits: Limits, repairs: Repairs = NO_REPAIRS) -> Geometry:
     """Refuse a series that cannot be converted into one evenly spaced volume of HU.
 
     Returns
     -------
     Geometry
+        With what is left to resampling, as far as `repairs` admits it.
 
     Raises
     ------
     Excluded
-        With the first fault as reason and all faults in the detail: `no_pixel_spacing`,
-        `mixed_slices`, `duplicate_slices`, `tilted`, `missing_slices`, `uneven_slices`,
-        `too_few_slices`, `too_thick_slices`, `too_coarse_pixels`, `not_hounsfield`.
+        With the first fault as reason and all faults in the detail: `not_ct`, `burned_in`,
+        `not_convertible`, `no_pixel_spacing`, `mixed_slices`, `duplicate_slices`, `tilted`,
+        `missing_slices`, `uneven_slices`, `too_few_slices`, `too_thick_slices`,
+        `too_coarse_pixels`, `not_hounsfield`.
     """
     images = series.images
+    raise_first([*faults_of_kind(images)])
     points = _points(images)
     row, column, spacing = _plane(images)
     if len(images) < 2:
@@ -105,59 +93,50 @@ def judge_series(series: Series, limits: Limits) -> Geometry:
     affine[:3] = LPS_TO_RAS @ lps
     along, across = float(step @ normal), float(np.linalg.norm(np.cross(step, normal)))
     tilt = float(np.degrees(np.arctan2(across, along)))
-    geometry = Geometry(images, affine, _position_error_mm(images, affine), tilt)
-    gaps = np.diff(points @ normal)
+    heights = (points - points[0]) @ normal
+    error_mm = _position_error_mm(images, affine, np.arange(len(images)))
+    geometry = Geometry(images, affine, error_mm, tilt)
+    gaps = np.diff(heights)
+    off_line_mm = _position_error_mm(images, affine, heights / along) if along > 0 else 0.0
+    straight = off_line_mm <= limits.max_position_error_mm + ROUNDING_MM
+    stacking = [*_faults_of_stacking(geometry, gaps, limits)]
+    if not straight and Reason.DUPLICATE_SLICES not in dict(stacking):
+        sentence = f"slices lie up to {off_line_mm:.3f} mm off a straight line, or are turned"
+        stacking = [(Reason.UNEVEN_SLICES, sentence)]
+    mended = _mended(geometry, gaps, limits, repairs) if straight else {}
     faults = [
-        *_faults_of_stacking(geometry, gaps, limits),
+        *((reason, sentence) for reason, sentence in stacking if reason not in mended),
         *faults_of_size(geometry.spacing_mm, len(images), limits),
-        *faults_of_rescaling(images),
+        *faults_of_bits(images),
+        *faults_of_rescaling(images, repairs),
     ]
     raise_first(faults)
-    return geometry
+    found = {reason for reason, _ in stacking}
+    return replace(geometry, repairs=tuple(mended[reason] for reason in mended if reason in found))
 
 
-def raise_first(faults: list[tuple[Reason, str]]) -> None:
-    """Raise the first fault as `Excluded`, the others added to its detail; none: do nothing."""
-    if faults:
-        raise Excluded(faults[0][0], "; also ".join(sentence for _, sentence in faults))
+def _mended(geometry: Geometry, gaps: np.ndarray, limits: Limits, repairs: Repairs) -> dict:
+    """Faults of stacking that resampling may put right, each with its record.
 
-
-def faults_of_size(spacing_kji: np.ndarray, slices: int, limits: Limits) -> Iterator:
-    """Yield where number, extent or spacing (slices, rows, columns; mm) miss the limits."""
-    slice_mm, pixel_mm = float(spacing_kji[0]), float(max(spacing_kji[1:]))
-    coverage_mm = slices * slice_mm
-    if slices < limits.min_slices:
-        yield Reason.TOO_FEW_SLICES, f"{slices} slices, fewer than {limits.min_slices}"
-    elif coverage_mm + ROUNDING_MM < limits.min_coverage_mm:
-        sentence = (
-            f"{slices} slices cover {coverage_mm:.1f} mm, less than {limits.min_coverage_mm:g} mm"
-        )
-        yield Reason.TOO_FEW_SLICES, sentence
-    if slice_mm > limits.max_slice_spacing_mm + 1e-3:
-        sentence = f"slices are {slice_mm:.2f} mm apart, above {limits.max_slice_spacing_mm:g} mm"
-        yield Reason.TOO_THICK_SLICES, sentence
-    if pixel_mm > limits.max_pixel_spacing_mm + 1e-3:
-        sentence = f"pixels are {pixel_mm:.3f} mm wide, above {limits.max_pixel_spacing_mm:g} mm"
-        yield Reason.TOO_COARSE_PIXELS, sentence
-
-
-def faults_of_rescaling(images: tuple[Image, ...]) -> Iterator:
-    """Yield why the stored values cannot become Hounsfield units."""
-    slopes = {number(image.header, "RescaleSlope") for image in images}
-    intercepts = {number(image.header, "RescaleIntercept") for image in images}
-    units = {text(image.header, "RescaleType").upper() for image in images} - {"", "HU", "US"}
-    photometric = {text(i.header, "PhotometricInterpretation") for i in images} - {"MONOCHROME2"}
-    if None in slopes | intercepts:
-        yield Reason.NOT_HOUNSFIELD, "rescale slope or intercept is missing"
-    elif len(slopes) > 1 or len(intercepts) > 1:
-        yield Reason.NOT_HOUNSFIELD, "rescale slope or intercept changes between slices"
-    elif min(slopes) <= 0:
-        yield Reason.NOT_HOUNSFIELD, f"rescale slope is {min(slopes):g}"
-    if units:
-        yield Reason.NOT_HOUNSFIELD, f"values are in {sorted(units)[0]}, not HU"
-    if photometric:
-        name = sorted(photometric)[0] or "not given"
-        yield Reason.NOT_HOUNSFIELD, f"photometric interpretation is {name}, not MONOCHROME2"
+    None of them where slices are farther apart than `max_slice_spacing_mm` or nearer than the
+    limit of positions: resampling would invent what was not scanned.
+    """
+    if (
+        gaps.max() > limits.max_slice_spacing_mm + 1e-3
+        or gaps.min() <= limits.max_position_error_mm
+    ):
+        return {}
+    mended = {}
+    if repairs.tilt and geometry.tilt_degrees <= LARGEST_GANTRY_TILT_DEGREES:
+        degrees = round(geometry.tilt_degrees, 4)
+        mended[Reason.TILTED] = {"repair": "tilt", "degrees": degrees}
+    missing = int((gaps / np.median(gaps)).round().sum()) - len(gaps)
+    if missing <= repairs.max_missing_slices:
+        mended[Reason.MISSING_SLICES] = {"repair": "missing_slices", "slices": missing}
+    if repairs.uneven_spacing:
+        extent = {f"{name}_mm": round(float(f(gaps)), 6) for name, f in EXTENT.items()}
+        mended[Reason.UNEVEN_SLICES] = {"repair": "uneven_spacing"} | extent
+    return mended
 
 
 def _points(images: tuple[Image, ...]) -> np.ndarray:
@@ -197,22 +176,23 @@ def _plane(images: tuple[Image, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return row, column, spacing
 
 
-def _position_error_mm(images: tuple[Image, ...], affine: np.ndarray) -> float:
+def _position_error_mm(images: tuple[Image, ...], affine: np.ndarray, k: np.ndarray) -> float:
     """Largest distance between a slice's four corners by its own header and by the affine.
 
-    A pixel's place is Image Position + column index × column spacing × row cosines + row index ×
-    row spacing × column cosines (DICOM PS3.3, C.7.6.2.1.1).
+    `k` gives the place (n,) of each slice along the affine's third axis, which may be between two
+    indices. A pixel's place is Image Position + column index × column spacing × row cosines + row
+    index × row spacing × column cosines (DICOM PS3.3, C.7.6.2.1.1).
     """
     worst = 0.0
-    for index, image in enumerate(images):
+    for place, image in zip(k, images, strict=True):
         header = image.header
         corner = LPS_TO_RAS @ numbers(header, "ImagePositionPatient", 3)
         along_row, along_column = numbers(header, "ImageOrientationPatient", 6).reshape(2, 3)
         between_rows, between_columns = numbers(header, "PixelSpacing", 2)
-        for i in (0, header.Columns - 1):
-            for j in (0, header.Rows - 1):
+        for i in (0, number(header, "Columns") - 1):
+            for j in (0, number(header, "Rows") - 1):
                 across = i * between_columns * along_row + j * between_rows * along_column
-                ours = affine[:3] @ (i, j, index, 1)
+                ours = affine[:3] @ (i, j, place, 1)
                 worst = max(worst, float(np.linalg.norm(corner + LPS_TO_RAS @ across - ours)))
     return worst
 

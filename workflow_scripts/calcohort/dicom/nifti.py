@@ -5,7 +5,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from calcohort.dicom.judge import Limits, faults_of_size, raise_first
+from calcohort.dicom.faults import faults_of_size, raise_first
+from calcohort.dicom.limits import Limits
 from calcohort.dicom.pseudonymise import clean
 from calcohort.dicom.verify import as_int16, check_hounsfield
 from calcohort.outcomes import Excluded, Reason

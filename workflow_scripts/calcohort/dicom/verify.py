@@ -1,15 +1,12 @@
 """Check a converted volume against an independent reading of the DICOM, slice by slice."""
 
-import struct
-from textwrap import shorten
-
 import numpy as np
-import pydicom
-from pydicom.errors import InvalidDicomError
 
-from calcohort.dicom.find import Image, number, transfer_syntaxes
+from calcohort.dicom.decode import decode_each
+from calcohort.dicom.find import number
 from calcohort.dicom.judge import Geometry
-from calcohort.dicom.pseudonymise import clean
+from calcohort.dicom.limits import NO_REPAIRS, Repairs
+from calcohort.dicom.repair import clear_padding
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Volume, reorient
 
@@ -20,20 +17,11 @@ AIR_OR_LUNG_HU = (-1100, -500)
 SOFT_TISSUE_HU = (-200, 300)
 MIN_AIR_SHARE = 0.001
 MIN_TISSUE_SHARE = 0.01
-DECODING_ERRORS = (
-    InvalidDicomError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-)
 
 
-def verified_hu(geometry: Geometry, converted: Volume) -> Volume:
+def verified_hu(
+    geometry: Geometry, converted: Volume, repairs: Repairs = NO_REPAIRS
+) -> tuple[Volume, int]:
     """Return the series in HU on the DICOM's own grid, proven equal to what dcm2niix made.
 
     dcm2niix takes the slice spacing from the first two slices, so that rounded positions add up
@@ -47,83 +35,59 @@ def verified_hu(geometry: Geometry, converted: Volume) -> Volume:
         Of the judged series.
     converted : Volume
         dcm2niix's result.
+    repairs : Repairs
+        Whether padding becomes air, after the comparison.
 
     Returns
     -------
     Volume
-        int16 HU ``[k, j, i]`` in canonical orientation; fractions of a HU are rounded.
+        int16 HU ``[k, j, i]`` in the order of `geometry.images`; fractions of a HU are rounded.
+    int
+        Number of voxels that were padding.
 
     Raises
     ------
     Excluded
         `unreadable` when pydicom cannot decode a slice, `conversion_mismatch` when geometry or a
-        value differs.
+        value differs, `not_hounsfield` when padding cannot be told from tissue.
     """
     header = geometry.images[0].header
-    grid = Volume(
-        np.empty((len(geometry.images), header.Rows, header.Columns), np.int16), geometry.affine
-    )
+    rows, columns = int(number(header, "Rows")), int(number(header, "Columns"))
+    shape = (len(geometry.images), rows, columns)
+    grid = Volume(np.empty(shape, np.int16), geometry.affine)
     theirs = reorient(converted, geometry.affine)
     _compare_grids(geometry, grid, theirs)
-    for index, image in enumerate(geometry.images):
-        hu = decode_hu(image)
+    padding_voxels = 0
+    for index, hu in decode_each(geometry.images):
+        image = geometry.images[index]
         worst = float(np.abs(hu - theirs.array[index]).max())
-        if worst > SAME_HU:
+        if not worst <= SAME_HU:
             raise Excluded(
                 Reason.CONVERSION_MISMATCH,
                 f"dcm2niix and pydicom differ by up to {worst:g} HU in {image.label}",
             )
+        padding_voxels += clear_padding(hu, image.header, repairs)
         grid.array[index] = as_int16(hu)
-    return reorient(grid)
+    return grid, padding_voxels
 
 
-def decode_hu(image: Image) -> np.ndarray:
-    """Decode one file's pixels with pydicom.
-
-    HU = stored value × Rescale Slope + Rescale Intercept (DICOM PS3.3, C.11.1.1.2).
-
-    Returns
-    -------
-    ndarray of float64, ``[row, column]``
-
-    Raises
-    ------
-    Excluded
-        `unreadable`, naming the file by its label; `not_convertible` when no decoder knows its
-        compression.
-    """
-    try:
-        stored = pydicom.dcmread(image.path).pixel_array
-    except NotImplementedError as error:
-        raise Excluded(
-            Reason.NOT_CONVERTIBLE, f"no decoder reads {transfer_syntaxes((image,))}"
-        ) from error
-    except DECODING_ERRORS as error:
-        raise Excluded(
-            Reason.UNREADABLE,
-            f"the pixels of {image.label} cannot be decoded, it may be truncated: "
-            f"{shorten(clean(str(error)), 160, placeholder=' …')}",
-        ) from error
-    slope, intercept = (number(image.header, f"Rescale{n}") for n in ("Slope", "Intercept"))
-    return stored * slope + intercept
-
-
-def check_hounsfield(hu: np.ndarray) -> None:
+def check_hounsfield(hu: np.ndarray, padding_voxels: int = 0) -> None:
     """Refuse values that cannot be the Hounsfield units of a chest.
 
     A scan that holds the heart holds air or lung and soft tissue too. Values scaled to 0…255 or
-    0…1, or stored values whose intercept was lost, have nothing at the HU of air.
+    0…1, or stored values whose intercept was lost, have nothing at the HU of air. Of those at the
+    HU of air, `padding_voxels` were made so and do not count.
 
     Raises
     ------
     Excluded
         `not_hounsfield`
     """
-    for name, (low, high), least in (
-        ("air or lung", AIR_OR_LUNG_HU, MIN_AIR_SHARE),
-        ("soft tissue", SOFT_TISSUE_HU, MIN_TISSUE_SHARE),
+    for name, (low, high), least, made in (
+        ("air or lung", AIR_OR_LUNG_HU, MIN_AIR_SHARE, padding_voxels),
+        ("soft tissue", SOFT_TISSUE_HU, MIN_TISSUE_SHARE, 0),
     ):
-        share = np.count_nonzero((hu >= low) & (hu <= high)) / hu.size
+        share = (np.count_nonzero((hu >= low) & (hu <= high)) - made) / hu.size
         if share < least:
             raise Excluded(
                 Reason.NOT_HOUNSFIELD,
