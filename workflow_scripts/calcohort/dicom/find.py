@@ -10,16 +10,20 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage, MediaStorageDirectoryStorage
 
+from calcohort.dicom.header import HEADER_ERRORS, read_header, text
 from calcohort.dicom.pseudonymise import file_label
 
 KEYWORDS = (
     "SOPClassUID",
+    "SOPInstanceUID",
     "Modality",
     "Manufacturer",
     "ManufacturerModelName",
     "ImageType",
     "PatientID",
     "PatientName",
+    "StudyDate",
+    "StudyTime",
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "SeriesNumber",
@@ -45,6 +49,7 @@ KEYWORDS = (
     "TriggerTime",
 )
 DICOM_SUFFIXES = {".dcm", ".ima"}
+DICOMDIR = "DICOMDIR"
 
 
 @dataclass(frozen=True)
@@ -93,20 +98,21 @@ class Found:
     ignored: int
 
 
-def find_series(source: Path) -> Found:
+def find_series(source: Path | Iterable[Path]) -> Found:
     """Read the headers of all DICOM files under `source` and group them.
 
     Parameters
     ----------
-    source : Path
-        A folder, searched recursively, or one file. Hidden files are passed over.
+    source : Path or iterable of Path
+        A folder, searched recursively, one file, or the files. Hidden files of a folder are passed
+        over. Of a DICOMDIR its folder is searched: the files' own headers are believed.
 
     Returns
     -------
     Found
         Independent of the order in which the disk lists the files.
     """
-    files = sorted(_files(source))
+    files = sorted(_files(source) if isinstance(source, Path) else source)
     groups: dict[tuple[str, str], list[Image]] = {}
     broken, ignored = [], 0
     for number, path in enumerate(files, start=1):
@@ -114,22 +120,13 @@ def find_series(source: Path) -> Found:
         header = _read_header(path)
         if header is None:
             ignored += 1
-        elif _is_damaged(header):
+        elif is_damaged(header):
             broken.append((label, text(header, "SeriesInstanceUID")))
         elif header.SOPClassUID != MediaStorageDirectoryStorage:
-            group = (text(header, "SeriesInstanceUID"), _kind(header))
+            group = (text(header, "SeriesInstanceUID"), kind_of(header))
             groups.setdefault(group, []).append(Image(path, label, header))
     series = tuple(Series(uid, kind, tuple(images)) for (uid, kind), images in groups.items())
     return Found(series, tuple(broken), ignored)
-
-
-def text(header: Dataset, keyword: str) -> str:
-    """Return an element as text, values joined by a backslash, empty where it is missing."""
-    value = header.get(keyword)
-    if value is None:
-        return ""
-    parts = value if isinstance(value, pydicom.multival.MultiValue) else [value]
-    return "\\".join(str(part) for part in parts).strip()
 
 
 def numbers(header: Dataset, keyword: str, count: int = 1) -> np.ndarray | None:
@@ -154,6 +151,8 @@ def transfer_syntaxes(images: Iterable[Image]) -> str:
 
 
 def _files(source: Path) -> Iterator[Path]:
+    if source.name.upper() == DICOMDIR:
+        source = source.parent
     if source.is_file():
         yield source
     for path in source.rglob("*"):
@@ -165,26 +164,36 @@ def _files(source: Path) -> Iterator[Path]:
 def _read_header(path: Path) -> Dataset | None:
     """Header of a DICOM file, empty if it is damaged, None if the file is not DICOM."""
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(KEYWORDS))
+        with path.open("rb") as stream:
+            header = read_header(stream, KEYWORDS)
     except InvalidDicomError:
-        claims_dicom = path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0
-        return Dataset() if claims_dicom else None
-    except (PermissionError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
+        return Dataset() if claims_dicom(path.name, path.stat().st_size) else None
+    except (PermissionError, *HEADER_ERRORS):
         return Dataset()
-    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get(
-        "SOPClassUID"
-    )
+    set_class(header)
     return header
 
 
-def _is_damaged(header: Dataset) -> bool:
+def claims_dicom(name: str, size: int) -> bool:
+    """Tell whether a file that is no DICOM ought to be: by its name, or because it is empty."""
+    return size == 0 or Path(name).suffix.lower() in DICOM_SUFFIXES
+
+
+def set_class(header: Dataset) -> None:
+    """Take the SOP class from the file's meta information where that names it."""
+    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get(
+        "SOPClassUID"
+    )
+
+
+def is_damaged(header: Dataset) -> bool:
     """Tell whether the header ends before it says what an image header must say."""
     sop_class, modality = header.get("SOPClassUID"), text(header, "Modality")
     is_ct = sop_class == CTImageStorage or (not sop_class and modality in ("", "CT"))
     return is_ct and "Rows" not in header
 
 
-def _kind(header: Dataset) -> str:
+def kind_of(header: Dataset) -> str:
     """Classify by Modality and Image Type (DICOM PS3.3, C.7.6.1.1.2 and C.8.2.1.1.1)."""
     image_type = text(header, "ImageType").upper().split("\\")
     if text(header, "Modality") != "CT":
