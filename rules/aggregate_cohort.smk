@@ -3,7 +3,7 @@ rule aggregate_cohort:
         series=expand(f"{SCAN}/series.json", scan_id=SHEET),
         measured=expand(f"{SCAN}/calcium.json", scan_id=SHEET),
         compared=expand(f"{SCAN}/comparison.json", scan_id=COMPARED),
-        sheet=SETTINGS["sheet"],
+        sheet=SHEET_PATH,
     output:
         scans=report(f"{COHORT}/scans.csv", category="Tables"),
         calcium=report(f"{COHORT}/calcium.csv", category="Tables"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from calcohort.dicom.convert import Limits, convert_scan
+from calcohort.dicom.rule import Rule
 from calcohort.logs import job_log
 from calcohort.outcomes import run_stage
 from calcohort.study import read_key
@@ -20,6 +21,7 @@ if __name__ == "__main__":
                 series_uid=params.series_uid,
                 limits=Limits(**params.limits),
                 key=key,
+                rule=Rule.of(params.choose),
             ),
             record=output.record,
             images=[output.ct],

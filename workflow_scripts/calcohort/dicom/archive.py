@@ -140,9 +140,7 @@ def _of_zip(archive: Path, max_bytes: float) -> Iterator[Member]:
             link = stat.S_ISLNK(entry.external_attr >> UNIX_MODE_SHIFT)
             _refuse_way_out(entry.filename, link)
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise Excluded(
-                    Reason.UNREADABLE, "the zip archive is compressed in an unusual way"
-                )
+                raise Excluded(Reason.UNREADABLE, "the zip archive is compressed in an unusual way")
         for entry in entries:
             with opened.open(entry) as stream:
                 yield Member(entry.filename, entry.file_size, stream)
@@ -187,9 +185,7 @@ def _refuse_size(size: int, packed_bytes: int, max_bytes: float) -> None:
             f"the archive would unpack to {size / 1e9:.1f} GB, above {max_bytes / 1e9:g} GB",
         )
     if size > PLENTY_BYTES and size > MOST_RATIO * packed_bytes:
-        raise Excluded(
-            Reason.UNREADABLE, f"the archive is compressed more than {MOST_RATIO} times"
-        )
+        raise Excluded(Reason.UNREADABLE, f"the archive is compressed more than {MOST_RATIO} times")
 
 
 def _refuse_way_out(name: str, link: bool) -> None:

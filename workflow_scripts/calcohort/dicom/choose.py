@@ -61,9 +61,7 @@ def choose_series(found: Found, series_uid: str | None, rule: Rule, key: bytes) 
     return Choice(series_of[ranked[0]], why_chosen(ranked, rule), candidates)
 
 
-def rank_series(
-    summaries: list[Summary], rule: Rule
-) -> tuple[list[Summary], dict[Summary, str]]:
+def rank_series(summaries: list[Summary], rule: Rule) -> tuple[list[Summary], dict[Summary, str]]:
     """Sort the candidates among a study's series, the best first.
 
     Returns

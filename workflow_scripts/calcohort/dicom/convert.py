@@ -1,7 +1,7 @@
 """Convert a scan: find, choose, judge, dcm2niix, verify, write.
 
-In: a folder, zip or tar of DICOM, a DICOM file, a list of the index, or a NIfTI file. Out: `ct.nii.gz`, int16 HU in canonical
-orientation, and the findings of `series.json`.
+In: a folder, zip or tar of DICOM, a DICOM file, a list of the index, or a NIfTI file. Out:
+`ct.nii.gz`, int16 HU in canonical orientation, and the findings of `series.json`.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from calcohort.dicom.listing import SUFFIX as LISTED
 from calcohort.dicom.listing import gather, listed_series, read_listing
 from calcohort.dicom.nifti import SUFFIXES, read_ct
 from calcohort.dicom.pseudonymise import keyed_hash
-from calcohort.dicom.rule import Rule
+from calcohort.dicom.rule import DEFAULT_RULE, Rule
 from calcohort.dicom.verify import check_hounsfield, decode_hu, verified_hu
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Volume, write
@@ -34,7 +34,7 @@ def convert_scan(
     series_uid: str | None,
     limits: Limits,
     key: bytes,
-    rule: Rule = Rule(),
+    rule: Rule = DEFAULT_RULE,
 ) -> dict:
     """Convert one scan to HU on a checked grid.
 

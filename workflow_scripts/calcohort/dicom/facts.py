@@ -155,7 +155,7 @@ def phase_percent(header: Dataset) -> float | None:
 
 
 def describe(summary: Summary, key: bytes) -> dict:
-    """What records may tell of a series: no identifier but its pseudonym."""
+    """Tell of a series what records may hold: no identifier but its pseudonym."""
     facts = summary.facts
     return {
         "series_hash": keyed_hash(key, "series", facts.series),

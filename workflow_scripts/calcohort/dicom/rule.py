@@ -66,6 +66,9 @@ class Rule:
         return next((name for name, mine, theirs in pairs if mine != theirs), "order of UIDs")
 
 
+DEFAULT_RULE = Rule()
+
+
 def _worse(criterion: str, wanted: Any, summary: Summary) -> Any:
     """How far a series is from what is wanted; what it does not tell is farthest."""
     facts = summary.facts

@@ -1,0 +1,125 @@
+"""Read headers of a folder's files or an archive's members: the work of the index's processes."""
+
+import json
+import os
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from calcohort.dicom.archive import DAMAGE, is_archive, members
+from calcohort.dicom.facts import facts_of
+from calcohort.dicom.find import (
+    DICOMDIR,
+    KEYWORDS,
+    claims_dicom,
+    is_damaged,
+    numbers,
+    set_class,
+    text,
+)
+from calcohort.dicom.header import HEADER_ERRORS, read_header
+from calcohort.outcomes import Excluded
+
+IMAGE, OTHER, DAMAGED, UNREADABLE, NESTED = range(5)
+MOST_ARCHIVE_BYTES = 1e12
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was found in a file.
+
+    Attributes
+    ----------
+    name : str
+        Of the file in its folder, or of the member in its archive.
+    size, mtime_ns : int
+        In bytes; time of change, the archive's own for a member.
+    state : int
+        IMAGE, OTHER (not DICOM, or a DICOMDIR), DAMAGED (DICOM whose header is), UNREADABLE (by
+        permission or a fault of the disk: tried again next time), NESTED (archive in an archive).
+    facts : str or None
+        The image's `facts.Facts` as JSON.
+    position : tuple of 3 floats or None
+        Image Position (Patient).
+    instance : str
+        SOP Instance UID.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+    state: int
+    facts: str | None = None
+    position: tuple[float, ...] | None = None
+    instance: str = ""
+
+
+def start_reader() -> None:
+    """Set up a process: odd values are the conversion's to judge, nothing is warned of here."""
+    warnings.simplefilter("ignore")
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+
+def read_files(folder: str, files: list[tuple[str, int, int]], key: bytes) -> list[Read]:
+    """Read headers of files of one folder, each given by name, size and time of change."""
+    found = []
+    for name, size, mtime_ns in files:
+        if name.upper() == DICOMDIR:
+            found.append(Read(name, size, mtime_ns, OTHER))
+            continue
+        try:
+            with open(os.path.join(folder, name), "rb", buffering=0) as stream:
+                found.append(_read(stream, name, size, mtime_ns, key))
+        except OSError:
+            found.append(Read(name, size, mtime_ns, UNREADABLE))
+    return found
+
+
+def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]:
+    """Read headers of an archive's members.
+
+    Returns
+    -------
+    list of Read
+        Empty when the archive cannot be trusted.
+    str
+        What is wrong with the archive, or "".
+    """
+    found: dict[str, Read] = {}
+    try:
+        for member in members(Path(path), MOST_ARCHIVE_BYTES):
+            if member.hidden:
+                continue
+            if is_archive(Path(member.name)):
+                read = Read(member.name, member.size, mtime_ns, NESTED)
+            else:
+                read = _read(member.stream, member.name, member.size, mtime_ns, key)
+            found[member.name] = read
+    except Excluded as problem:
+        return [], problem.detail
+    except OSError as error:
+        return [], f"archive not readable: {error.strerror}"
+    return list(found.values()), ""
+
+
+def _read(stream: BinaryIO, name: str, size: int, mtime_ns: int, key: bytes) -> Read:
+    try:
+        header = read_header(stream, KEYWORDS)
+        set_class(header)
+        if header.SOPClassUID == MediaStorageDirectoryStorage:
+            return Read(name, size, mtime_ns, OTHER)
+        if is_damaged(header):
+            return Read(name, size, mtime_ns, DAMAGED)
+        facts = json.dumps(asdict(facts_of(header, key)), sort_keys=True, allow_nan=False)
+        point = numbers(header, "ImagePositionPatient", 3)
+        position = None if point is None else tuple(point.tolist())
+        return Read(name, size, mtime_ns, IMAGE, facts, position, text(header, "SOPInstanceUID"))
+    except InvalidDicomError:
+        return Read(name, size, mtime_ns, DAMAGED if claims_dicom(name, size) else OTHER)
+    except (*HEADER_ERRORS, *DAMAGE, OverflowError):
+        return Read(name, size, mtime_ns, DAMAGED)
