@@ -245,7 +245,7 @@ def test_a_disk_that_is_not_mounted_is_not_an_empty_archive(archive):
 
 def test_another_rule_or_key_is_not_mixed_into_a_cohort(archive):
     index(archive)
-    with pytest.raises(UserError, match="3 scans .* were chosen with another studies"):
+    with pytest.raises(UserError, match=r"3 scans .* were chosen with another studies"):
         index(archive, studies="last")
     with pytest.raises(UserError, match="chosen with another key"):
         index_archive(settings_of(archive), b"another key", processes=1, now_ns=LATER_NS)

@@ -68,8 +68,8 @@ def sheet_of(settings: Mapping[str, Any]) -> Path:
     path = generated_sheet(settings)
     if not path.is_file():
         raise UserError(
-            f"There is no {path} yet: run `python workflow_scripts/index_series.py` first, with the "
-            "same --configfile, so that the scans under dicom_root are found."
+            f"There is no {path} yet: run `python workflow_scripts/index_series.py` first, with "
+            "the same --configfile, so that the scans under dicom_root are found."
         )
     return path
 

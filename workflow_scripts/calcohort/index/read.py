@@ -3,11 +3,13 @@
 import json
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import pydicom
+from pydicom.config import disable_value_validation
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import MediaStorageDirectoryStorage
 
@@ -59,12 +61,15 @@ class Read:
     instance: str = ""
 
 
-def start_reader() -> None:
-    """Set up a process: odd values are the conversion's to judge, nothing is warned of here."""
-    warnings.simplefilter("ignore")
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Odd values are the conversion's to judge: none is warned of here."""
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
 
 
+@_without_warnings()
 def read_files(folder: str, files: list[tuple[str, int, int]], key: bytes) -> list[Read]:
     """Read headers of files of one folder, each given by name, size and time of change."""
     found = []
@@ -80,6 +85,7 @@ def read_files(folder: str, files: list[tuple[str, int, int]], key: bytes) -> li
     return found
 
 
+@_without_warnings()
 def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]:
     """Read headers of an archive's members.
 

@@ -53,12 +53,10 @@ def index_archive(
     update.run([roots] if isinstance(roots, str) else roots)
     told = cohort / "index.json"
     same = not update.changed and told.is_file() and (cohort / "series.csv").is_file()
-    if (
-        same
-        and (before := read_record(told))["waiting"] == 0
-        and before["scans"] == len(scans.rows)
-    ):
-        return before | {"opened": update.opened, "new_scans": 0}
+    if same and not store.dirty_series():
+        before = read_record(told)
+        if not before["waiting"] and before["scans"] == len(scans.rows):
+            return before | {"opened": update.opened, "new_scans": 0}
     settled_before_ns = now_ns - settings["settle_minutes"] * NS_PER_MINUTE
     rule = Rule.of(settings["choose"])
     dirty = set(summarise_dirty(store, key))

@@ -94,7 +94,7 @@ class Store:
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def container(self, path: str, archive: bool) -> tuple[int, bytes | None]:
-        """Number of a container, and its digest when it was last read whole."""
+        """Give a container's number, and its digest when it was last read whole."""
         name = os.fsencode(path)
         row = self.db.execute(
             "SELECT id, digest FROM containers WHERE path = ?", (name,)
@@ -147,7 +147,7 @@ class Store:
             self._touch(container)
 
     def _facts(self, body: str, touched: set[tuple[str, str]]) -> int:
-        """Number of a set of facts; what is asked again and again comes from memory."""
+        """Give the number of a set of facts; what is asked often comes from memory."""
         if body not in self.facts_ids:
             if len(self.facts_ids) > 10_000:
                 self.facts_ids.clear()
@@ -265,7 +265,7 @@ class Store:
         self.facts_ids.clear()
 
     def counts(self) -> dict[str, int]:
-        """Number of files by state, of folders and of archives."""
+        """Count files by state, folders and archives."""
         states = dict(self.db.execute("SELECT state, COUNT(*) FROM files GROUP BY state"))
         kinds = dict(self.db.execute("SELECT archive, COUNT(*) FROM containers GROUP BY archive"))
         return {"folders": kinds.get(0, 0), "archives": kinds.get(1, 0)} | {

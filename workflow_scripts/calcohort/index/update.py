@@ -1,15 +1,15 @@
-"""Bring the index up to date: walk the folders, read what is new or changed, forget what is gone."""
+"""Bring the index up to date: read what is new or changed, forget what is gone."""
 
 import logging
 import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from calcohort.index.read import read_archive, read_files, start_reader
+from calcohort.index.read import read_archive, read_files
 from calcohort.index.store import Store
 from calcohort.index.walk import Folder, walk
 from calcohort.outcomes import UserError
@@ -65,10 +65,9 @@ class Update:
         for root in roots:
             if not os.path.isdir(root) or not any(os.scandir(root)):
                 raise UserError(
-                    f"dicom_root: the folder {root} does not exist or is empty; is the disk mounted?"
+                    f"dicom_root: {root} does not exist or is empty; is the disk mounted?"
                 )
-        context = get_context("spawn")
-        with ProcessPoolExecutor(self.processes, context, start_reader) as self.pool:
+        with _pool(self.processes) as self.pool:
             for folder in _each_once(roots):
                 self.problems += folder.problems
                 self._folder(folder)
@@ -140,11 +139,16 @@ class Update:
             log.info("%d files opened, %d folders and archives seen", self.opened, len(self.seen))
 
 
+def _pool(processes: int) -> Executor:
+    """Workers that read headers; processes are started only when there is something to read."""
+    if processes == 1:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(processes, get_context("spawn"))
+
+
 def _each_once(roots: list[str]) -> Iterator[Folder]:
     """Walk the roots, without those that lie in another one."""
-    paths = sorted({str(Path(root).resolve()) for root in roots})
+    paths = sorted({Path(root).resolve() for root in roots})
     for path in paths:
-        if not any(
-            Path(path) != Path(other) and Path(path).is_relative_to(other) for other in paths
-        ):
-            yield from walk(path)
+        if not any(other in path.parents for other in paths):
+            yield from walk(str(path))
