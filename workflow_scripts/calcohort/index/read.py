@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.config import disable_value_validation
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import MediaStorageDirectoryStorage
 
@@ -28,6 +30,8 @@ from calcohort.dicom.header import HEADER_ERRORS, read_header
 from calcohort.outcomes import Excluded
 
 IMAGE, OTHER, DAMAGED, UNREADABLE, NESTED = range(5)
+OF_ONE_IMAGE = {tag_for_keyword("SOPInstanceUID"), tag_for_keyword("ImagePositionPatient")}
+MOST_FACTS = 1000
 MOST_ARCHIVE_BYTES = 1e12
 
 
@@ -72,14 +76,14 @@ def _without_warnings() -> Iterator[None]:
 @_without_warnings()
 def read_files(folder: str, files: list[tuple[str, int, int]], key: bytes) -> list[Read]:
     """Read headers of files of one folder, each given by name, size and time of change."""
-    found = []
+    found, facts = [], _FactsOfHeaders(key)
     for name, size, mtime_ns in files:
         if name.upper() == DICOMDIR:
             found.append(Read(name, size, mtime_ns, OTHER))
             continue
         try:
             with open(os.path.join(folder, name), "rb", buffering=0) as stream:
-                found.append(_read(stream, name, size, mtime_ns, key))
+                found.append(_read(stream, name, size, mtime_ns, facts))
         except OSError:
             found.append(Read(name, size, mtime_ns, UNREADABLE))
     return found
@@ -97,6 +101,7 @@ def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]
         What is wrong with the archive, or "".
     """
     found: dict[str, Read] = {}
+    facts = _FactsOfHeaders(key)
     try:
         for member in members(Path(path), MOST_ARCHIVE_BYTES):
             if member.hidden:
@@ -104,7 +109,7 @@ def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]
             if is_archive(Path(member.name)):
                 read = Read(member.name, member.size, mtime_ns, NESTED)
             else:
-                read = _read(member.stream, member.name, member.size, mtime_ns, key)
+                read = _read(member.stream, member.name, member.size, mtime_ns, facts)
             found[member.name] = read
     except Excluded as problem:
         return [], problem.detail
@@ -113,7 +118,31 @@ def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]
     return list(found.values()), ""
 
 
-def _read(stream: BinaryIO, name: str, size: int, mtime_ns: int, key: bytes) -> Read:
+class _FactsOfHeaders:
+    """Facts as JSON, worked out once for headers that are the same but for place and number."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.known: dict[tuple, str] = {}
+
+    def __call__(self, header: FileDataset) -> str:
+        same = tuple(
+            (element.tag, element.VR, str(element.value))
+            for element in header.values()
+            if element.tag not in OF_ONE_IMAGE
+        )
+        same += (header.original_encoding,)
+        if same not in self.known:
+            if len(self.known) > MOST_FACTS:
+                self.known.clear()
+            facts = asdict(facts_of(header, self.key))
+            self.known[same] = json.dumps(facts, sort_keys=True, allow_nan=False)
+        return self.known[same]
+
+
+def _read(
+    stream: BinaryIO, name: str, size: int, mtime_ns: int, facts_of_header: _FactsOfHeaders
+) -> Read:
     try:
         header = read_header(stream, KEYWORDS)
         set_class(header)
@@ -121,7 +150,7 @@ def _read(stream: BinaryIO, name: str, size: int, mtime_ns: int, key: bytes) -> 
             return Read(name, size, mtime_ns, OTHER)
         if is_damaged(header):
             return Read(name, size, mtime_ns, DAMAGED)
-        facts = json.dumps(asdict(facts_of(header, key)), sort_keys=True, allow_nan=False)
+        facts = facts_of_header(header)
         point = numbers(header, "ImagePositionPatient", 3)
         position = None if point is None else tuple(point.tolist())
         return Read(name, size, mtime_ns, IMAGE, facts, position, text(header, "SOPInstanceUID"))
