@@ -46,7 +46,7 @@ def index(asked: argparse.Namespace) -> str:
     parts = [
         f"{counts['new_scans']} new scans of {counts['scans']}",
         f"{counts['series']} series, {counts['candidates']} of them candidates",
-        f"{counts['opened']} files opened of {counts['images']} images",
+        f"{counts['images']} images, {counts['opened']} files or archives opened",
         f"{counts['waiting']} studies wait to settle" if counts["waiting"] else "",
         f"{troubles} problems ({settings['private']}/problems.tsv)" if troubles else "",
     ]

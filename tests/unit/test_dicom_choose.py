@@ -6,7 +6,8 @@ from calcohort.dicom.choose import choose_series
 from calcohort.dicom.facts import has_contrast, phase_percent, summarise
 from calcohort.dicom.find import find_series
 from calcohort.dicom.rule import DEFAULT, Rule
-from calcohort.outcomes import Excluded, Reason
+from calcohort.outcomes import Excluded, Reason, UserError
+from calcohort.study import read_config, read_settings
 from dicom_factory import KEY, NAME, PATIENT, SLICES, along_normal, uid, write_series
 from pydicom.uid import EnhancedCTImageStorage, MRImageStorage
 
@@ -204,3 +205,55 @@ def test_slices_of_an_oblique_series_are_measured_along_their_normal(tmp_path):
     iop = (1, 0, 0, 0, c, s)
     write_series(tmp_path, positions=along_normal(5, 1.25, iop), iop=iop)
     assert summarise(find_series(tmp_path).series[0], KEY).slice_spacing_mm == 1.25
+
+
+@pytest.mark.parametrize(
+    ("prefer", "taken"),
+    [
+        ([{"kernel": ["bv4*", "B26f"]}], "soft"),
+        ([{"kernel": ["none of them"]}, {"series_number": "smallest"}], "sharp"),
+        ([{"phase_percent": 40}], "systole"),
+        ([{"contrast": False}, {"series_number": "largest"}], "systole"),
+        ([{"slice_spacing_mm": 3}], "thick"),
+        ([{"slice_spacing_mm": "largest"}], "thick"),
+        ([{"min_slices": 12}], "thick"),
+        ([{"images": "smallest"}, {"pixel_spacing_mm": "smallest"}], "soft"),
+    ],
+)
+def test_the_rule_is_the_configs(tmp_path, prefer, taken):
+    agent = {"ContrastBolusAgent": "Iomeron"}
+    write_series(tmp_path, "sharp", ConvolutionKernel="B60f", SeriesNumber=1, **agent)
+    soft = {"ConvolutionKernel": "Bv40", "PixelSpacing": [0.3, 0.3], "SeriesNumber": 2}
+    write_series(tmp_path, "soft", **soft, **agent)
+    systole = {"NominalPercentageOfCardiacPhase": 38.0, "SeriesNumber": 9}
+    write_series(tmp_path, "systole", ConvolutionKernel="B26f", **systole)
+    write_series(tmp_path, "thick", positions=along_normal(12, 3.0), SeriesNumber=3, **agent)
+    rule = Rule.of({"admit": ["axial"], "prefer": prefer})
+    assert choose(tmp_path, rule=rule).series.uid == uid(taken)
+
+
+def test_derived_series_are_taken_only_where_the_rule_admits_them(tmp_path):
+    write_series(tmp_path, "reformat", ImageType=DERIVED)
+    assert refusal(tmp_path).reason is Reason.NO_AXIAL_SERIES
+    choice = choose(tmp_path, rule=Rule(admit=("axial", "derived")))
+    assert choice.why == "the only original axial or derived CT series"
+
+
+def test_the_default_rule_is_that_of_the_shipped_config():
+    settings = read_settings(read_config())
+    assert Rule.of(settings["choose"]) == Rule()
+
+
+@pytest.mark.parametrize(
+    ("choose", "told"),
+    [
+        ({"prefer": [{"thickness": "smallest"}]}, "thickness"),
+        ({"prefer": [{"images": "most"}]}, "images"),
+        ({"admit": ["localizer"]}, "localizer"),
+        ({"prefer": [{"images": "largest", "contrast": True}]}, "prefer.0"),
+    ],
+)
+def test_a_mistake_in_the_rule_is_told(choose, told):
+    config = read_config()
+    with pytest.raises(UserError, match=told):
+        read_settings(config | {"choose": config["choose"] | choose})
