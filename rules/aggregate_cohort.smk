@@ -3,7 +3,7 @@ rule aggregate_cohort:
         series=expand(f"{BATCH}/convert.json", batch=BATCHES),
         measured=expand(f"{BATCH}/measure.json", batch=BATCHES),
         compared=expand(f"{BATCH}/compare.json", batch=COMPARED),
-        sheet=SETTINGS["sheet"],
+        sheet=SHEET_PATH,
     output:
         scans=report(f"{COHORT}/scans.csv", category="Tables"),
         calcium=report(f"{COHORT}/calcium.csv", category="Tables"),

@@ -12,12 +12,19 @@ from calcohort.lock import lock_results
 from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
 from calcohort.seal import forget_deleted
-from calcohort.study import read_batches, read_settings, read_sheet, write_batches
+from calcohort.study import (
+    read_batches,
+    read_settings,
+    read_sheet,
+    sheet_of,
+    write_batches,
+)
 from calcohort.versions import STAGE_VERSIONS
 
 try:
     SETTINGS = read_settings(config)
-    SHEET = read_sheet(SETTINGS["sheet"])
+    SHEET_PATH = str(sheet_of(SETTINGS))
+    SHEET = read_sheet(SHEET_PATH)
     check_formulas(SETTINGS["laboratory"]["rules"])
 except UserError as mistake:
     raise WorkflowError(str(mistake))

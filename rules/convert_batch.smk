@@ -20,6 +20,7 @@ rule convert_batch:
             for scan_id in BATCHES[wildcards.batch]
         },
         limits=SETTINGS["convert"],
+        choose=SETTINGS["choose"],
         repairs=SETTINGS["repair"],
         version=STAGE_VERSIONS["convert"],
     message:

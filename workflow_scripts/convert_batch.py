@@ -4,6 +4,7 @@ from pathlib import Path
 
 from calcohort.at_work import AtWork
 from calcohort.dicom.convert import Limits, Repairs, convert_scan
+from calcohort.dicom.rule import Rule
 from calcohort.logs import job_log
 from calcohort.pool import run_scans
 from calcohort.seal import write_seal
@@ -13,6 +14,7 @@ if __name__ == "__main__":
     params, seal = snakemake.params, snakemake.output[0]
     with job_log(snakemake.log[0]):
         key = read_key(snakemake.config["pseudonym_key_file"])
+        rule = Rule.of(params.choose)
         limits, repairs = Limits(**params.limits), Repairs(**params.repairs)
 
         def convert(scan_id, run):
@@ -28,6 +30,7 @@ if __name__ == "__main__":
                     series_uid=row["series_uid"],
                     limits=limits,
                     key=key,
+                    rule=rule,
                     repairs=repairs,
                 ),
                 record=folder / "series.json",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calcohort.forecast import gpu_hours, read_progress, seconds_left
 from calcohort.outcomes import UserError
-from calcohort.study import read_config, read_scan_ids
+from calcohort.study import read_config, read_scan_ids, sheet_of
 from calcohort.trace import read_traces
 
 MOST_FAILED = 10
@@ -31,7 +31,7 @@ def tell(configfile: Path | None, now_s: float) -> list[str]:
     """
     config = read_config(configfile)
     results = Path(config["results"])
-    progress = read_progress(read_scan_ids(config["sheet"]), results / "scans")
+    progress = read_progress(read_scan_ids(sheet_of(config)), results / "scans")
     lines = [f"{name:10}{number:8}" for name, number in progress.counts.items()]
     lines.append(f"{'all':10}{progress.total:8}")
     left_s, why = seconds_left(progress, now_s)

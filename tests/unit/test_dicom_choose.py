@@ -2,9 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from calcohort.dicom.choose import choose_series, has_contrast, phase_percent, slice_spacing_mm
+from calcohort.dicom.choose import choose_series
+from calcohort.dicom.facts import has_contrast, phase_percent, summarise
 from calcohort.dicom.find import find_series
-from calcohort.outcomes import Excluded, Reason
+from calcohort.dicom.rule import DEFAULT, Rule
+from calcohort.outcomes import Excluded, Reason, UserError
+from calcohort.study import read_config, read_settings
 from dicom_factory import KEY, NAME, PATIENT, SLICES, along_normal, uid, write_series
 from pydicom.uid import EnhancedCTImageStorage, MRImageStorage
 
@@ -12,8 +15,9 @@ LOCALIZER = r"ORIGINAL\PRIMARY\LOCALIZER"
 DERIVED = r"DERIVED\SECONDARY\AXIAL"
 
 
-def choose(folder, series_uid=None):
-    return choose_series(find_series(folder), series_uid, min_slices=SLICES, key=KEY)
+def choose(folder, series_uid=None, rule=None):
+    rule = rule or Rule(prefer=(("min_slices", SLICES), *DEFAULT[1:]))
+    return choose_series(find_series(folder), series_uid, rule, key=KEY)
 
 
 def refusal(folder, series_uid=None):
@@ -156,8 +160,9 @@ def test_candidates_hold_hashes_and_no_identifier(tmp_path):
 
 
 def test_slice_spacing_comes_from_positions_not_from_thickness(tmp_path):
-    assert slice_spacing_mm(one(tmp_path / "a", SliceThickness=9)) == 2.0
-    assert slice_spacing_mm(one(tmp_path / "b", ImagePositionPatient=None)) is None
+    assert summarise(one(tmp_path / "a", SliceThickness=9), KEY).slice_spacing_mm == 2.0
+    without = one(tmp_path / "b", ImagePositionPatient=None)
+    assert summarise(without, KEY).slice_spacing_mm is None
 
 
 @pytest.mark.parametrize(
@@ -175,7 +180,7 @@ def test_slice_spacing_comes_from_positions_not_from_thickness(tmp_path):
 )
 def test_contrast(tmp_path, agent, expected):
     elements = {} if agent is None else {"ContrastBolusAgent": agent}
-    assert has_contrast(one(tmp_path, **elements)) is expected
+    assert has_contrast(one(tmp_path, **elements).first) is expected
 
 
 @pytest.mark.parametrize(
@@ -192,11 +197,63 @@ def test_contrast(tmp_path, agent, expected):
     ],
 )
 def test_phase(tmp_path, elements, expected):
-    assert phase_percent(one(tmp_path, **elements)) == expected
+    assert phase_percent(one(tmp_path, **elements).first) == expected
 
 
 def test_slices_of_an_oblique_series_are_measured_along_their_normal(tmp_path):
     c, s = np.cos(0.3), np.sin(0.3)
     iop = (1, 0, 0, 0, c, s)
     write_series(tmp_path, positions=along_normal(5, 1.25, iop), iop=iop)
-    assert slice_spacing_mm(find_series(tmp_path).series[0]) == 1.25
+    assert summarise(find_series(tmp_path).series[0], KEY).slice_spacing_mm == 1.25
+
+
+@pytest.mark.parametrize(
+    ("prefer", "taken"),
+    [
+        ([{"kernel": ["bv4*", "B26f"]}], "soft"),
+        ([{"kernel": ["none of them"]}, {"series_number": "smallest"}], "sharp"),
+        ([{"phase_percent": 40}], "systole"),
+        ([{"contrast": False}, {"series_number": "largest"}], "systole"),
+        ([{"slice_spacing_mm": 3}], "thick"),
+        ([{"slice_spacing_mm": "largest"}], "thick"),
+        ([{"min_slices": 12}], "thick"),
+        ([{"images": "smallest"}, {"pixel_spacing_mm": "smallest"}], "soft"),
+    ],
+)
+def test_the_rule_is_the_configs(tmp_path, prefer, taken):
+    agent = {"ContrastBolusAgent": "Iomeron"}
+    write_series(tmp_path, "sharp", ConvolutionKernel="B60f", SeriesNumber=1, **agent)
+    soft = {"ConvolutionKernel": "Bv40", "PixelSpacing": [0.3, 0.3], "SeriesNumber": 2}
+    write_series(tmp_path, "soft", **soft, **agent)
+    systole = {"NominalPercentageOfCardiacPhase": 38.0, "SeriesNumber": 9}
+    write_series(tmp_path, "systole", ConvolutionKernel="B26f", **systole)
+    write_series(tmp_path, "thick", positions=along_normal(12, 3.0), SeriesNumber=3, **agent)
+    rule = Rule.of({"admit": ["axial"], "prefer": prefer})
+    assert choose(tmp_path, rule=rule).series.uid == uid(taken)
+
+
+def test_derived_series_are_taken_only_where_the_rule_admits_them(tmp_path):
+    write_series(tmp_path, "reformat", ImageType=DERIVED)
+    assert refusal(tmp_path).reason is Reason.NO_AXIAL_SERIES
+    choice = choose(tmp_path, rule=Rule(admit=("axial", "derived")))
+    assert choice.why == "the only original axial or derived CT series"
+
+
+def test_the_default_rule_is_that_of_the_shipped_config():
+    settings = read_settings(read_config())
+    assert Rule.of(settings["choose"]) == Rule()
+
+
+@pytest.mark.parametrize(
+    ("choose", "told"),
+    [
+        ({"prefer": [{"thickness": "smallest"}]}, "thickness"),
+        ({"prefer": [{"images": "most"}]}, "images"),
+        ({"admit": ["localizer"]}, "localizer"),
+        ({"prefer": [{"images": "largest", "contrast": True}]}, "prefer.0"),
+    ],
+)
+def test_a_mistake_in_the_rule_is_told(choose, told):
+    config = read_config()
+    with pytest.raises(UserError, match=told):
+        read_settings(config | {"choose": config["choose"] | choose})

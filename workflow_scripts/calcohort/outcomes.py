@@ -117,10 +117,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
 
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write `record` as sorted JSON, whole or not at all; NaN is refused (ValueError)."""
+def write_record(path: Path, record: dict[str, Any], mode: int | None = None) -> None:
+    """Write `record` as sorted JSON, whole or not at all; NaN is refused (ValueError).
+
+    `mode` are the file's permissions, else the user's usual ones.
+    """
     text = json.dumps(record, indent=1, sort_keys=True, allow_nan=False, default=_plain)
     with atomic_path(path) as temporary:
+        temporary.touch(0o666 if mode is None else mode)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

@@ -38,6 +38,8 @@ PAPER = (
 
 OF_THE_MACHINE = {
     "sheet",
+    "dicom_root",
+    "private",
     "results",
     "device",
     "batch_size",

@@ -44,8 +44,34 @@ def read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         f"config: {'.'.join(map(str, error.path)) or 'top level'}: {error.message}"
         for error in Draft202012Validator(read_schema("config")).iter_errors(settings)
     ]
+    if bool(settings.get("sheet")) == bool(settings.get("dicom_root")):
+        problems.append("config: give either sheet or dicom_root, and leave the other empty")
     _raise_all(problems)
     return settings
+
+
+def generated_sheet(settings: Mapping[str, Any]) -> Path:
+    """Path of the sheet that the index of `dicom_root` writes."""
+    return Path(settings["private"], "scans.tsv")
+
+
+def sheet_of(settings: Mapping[str, Any]) -> Path:
+    """Path of the study's sheet: the given one, or that of the index.
+
+    Raises
+    ------
+    UserError
+        When the index has not been made.
+    """
+    if settings.get("sheet"):
+        return Path(settings["sheet"])
+    path = generated_sheet(settings)
+    if not path.is_file():
+        raise UserError(
+            f"There is no {path} yet: run `python workflow_scripts/index_series.py` first, with "
+            "the same --configfile, so that the scans under dicom_root are found."
+        )
+    return path
 
 
 def read_config(above: Path | None = None) -> dict[str, Any]:
@@ -67,7 +93,7 @@ def read_config(above: Path | None = None) -> dict[str, Any]:
 def settings_hash(settings: Mapping[str, Any]) -> str:
     """SHA-256 of what decides the numbers: without paths, device, batching and training."""
     without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file"}
-    without |= {"training"}
+    without |= {"training", "dicom_root", "private", "settle_minutes"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 

@@ -1,35 +1,18 @@
 """Choose the one CT series that stands for a scan, and say why, for every series.
 
-Only original, primary, axial CT is a candidate. Among candidates the first criterion that tells
-two apart decides; see `CRITERIA` and docs/convert.md. The choice looks at headers alone: whether
-the chosen series is sound is judged afterwards, so that a cohort never mixes in a worse
-reconstruction of a scan because its best one is damaged.
+Which kinds of series are candidates and which of them is taken is a `Rule`. The choice looks at
+headers alone: whether the chosen series is sound is judged afterwards, so that a cohort never mixes
+in a worse reconstruction of a scan because its best one is damaged.
 """
 
-import re
 from dataclasses import dataclass
 
-import numpy as np
+from pydicom.dataset import Dataset
 
-from calcohort.dicom.find import Found, Image, Series, number, numbers, text
-from calcohort.dicom.pseudonymise import keyed_hash
+from calcohort.dicom.facts import Summary, describe, facts_of, summarise
+from calcohort.dicom.find import Found, Series, text
+from calcohort.dicom.rule import Rule
 from calcohort.outcomes import Excluded, Reason
-
-BEST_DIASTOLE_PERCENT = 75
-BEST_SYSTOLE_PERCENT = 35
-NO_AGENT = re.compile(r"(no|none|non|not|without|w/o|nil|0)\b.*", re.IGNORECASE)
-PERCENT = re.compile(r"(?<![\d.%-])(\d{1,2}(?:\.\d+)?) ?%")
-
-CRITERIA = (
-    "enough slices",
-    "contrast agent",
-    "slice spacing",
-    "cardiac phase",
-    "number of slices",
-    "pixel spacing",
-    "series number",
-    "order of UIDs",
-)
 
 
 @dataclass(frozen=True)
@@ -41,7 +24,7 @@ class Choice:
     candidates: list[dict]
 
 
-def choose_series(found: Found, series_uid: str | None, min_slices: int, key: bytes) -> Choice:
+def choose_series(found: Found, series_uid: str | None, rule: Rule, key: bytes) -> Choice:
     """Choose one series.
 
     Parameters
@@ -51,8 +34,8 @@ def choose_series(found: Found, series_uid: str | None, min_slices: int, key: by
     series_uid : str or None
         The series named in the sheet. It overrides the criteria, and admits derived and non-axial
         images: the user has looked at them. It never admits what is not CT.
-    min_slices : int
-        A series of fewer images is taken only where there is no other.
+    rule : Rule
+        What is admitted and what is preferred.
     key : bytes
         Key of the hashes that name the candidates.
 
@@ -62,77 +45,60 @@ def choose_series(found: Found, series_uid: str | None, min_slices: int, key: by
         `no_files`, `unreadable`, `mixed_patients`, `series_not_found`, `not_ct`, `not_convertible`,
         `no_axial_series`.
     """
+    refuse_nothing(found)
+    if series_uid:
+        return _named(found, series_uid.strip(), key)
+    if len({_patient(i.header, key) for series in found.series for i in series.images}) > 1:
+        raise Excluded(
+            Reason.MIXED_PATIENTS,
+            "the files name several patients, or some name none; separate them or give series_uid",
+        )
+    series_of = {summarise(series, key): series for series in found.series}
+    ranked, why_not = rank_series(list(series_of), rule)
+    if not ranked:
+        raise _nothing_axial(found)
+    if ranked[0].facts.kind == "multi-frame":
+        raise _multi_frame()
+    candidates = [describe(s, key) | {"why_not_chosen": why_not[s]} for s in series_of]
+    return Choice(series_of[ranked[0]], why_chosen(ranked, rule), candidates)
+
+
+def rank_series(summaries: list[Summary], rule: Rule) -> tuple[list[Summary], dict[Summary, str]]:
+    """Sort the candidates among a study's series, the best first.
+
+    Returns
+    -------
+    ranked : list of Summary
+        The candidates.
+    why_not : dict
+        For every series why it is not taken, "" for the one that is.
+    """
+    ranked = sorted((s for s in summaries if s.facts.kind in rule.admit), key=rule.rank)
+    why_not = {s: f"not original axial CT: {s.facts.kind}" for s in summaries}
+    for summary in ranked:
+        decider = rule.decider(rule.rank(ranked[0]), rule.rank(summary))
+        why_not[summary] = "" if summary is ranked[0] else f"ranks behind by {decider}"
+    return ranked, why_not
+
+
+def why_chosen(ranked: list[Summary], rule: Rule) -> str:
+    """Say why the first of the ranked candidates is taken."""
+    met = {summary.facts.kind for summary in ranked}
+    kinds = " or ".join("original axial" if k == "axial" else k for k in rule.admit if k in met)
+    if len(ranked) == 1:
+        return f"the only {kinds} CT series"
+    decider = rule.decider(rule.rank(ranked[0]), rule.rank(ranked[1]))
+    return f"one of {len(ranked)} {kinds} CT series, chosen before the next by {decider}"
+
+
+def refuse_nothing(found: Found) -> None:
+    """Raise `unreadable` or `no_files` where no series was found."""
     if not found.series and found.broken:
         raise Excluded(
             Reason.UNREADABLE, f"all {len(found.broken)} DICOM files are damaged in their header"
         )
     if not found.series:
         raise Excluded(Reason.NO_FILES, f"no DICOM among {found.ignored} files")
-    if series_uid:
-        return _named(found, series_uid.strip(), key)
-    if len({_patient(image) for series in found.series for image in series.images}) > 1:
-        raise Excluded(
-            Reason.MIXED_PATIENTS,
-            "the files name several patients, or some name none; separate them or give series_uid",
-        )
-    candidates = [series for series in found.series if series.kind == "axial"]
-    if not candidates:
-        raise _nothing_axial(found)
-    ranks = {id(series): _rank(series, min_slices) for series in candidates}
-    chosen = min(candidates, key=lambda series: ranks[id(series)])
-    best = ranks[id(chosen)]
-
-    def why_not(series: Series) -> str:
-        if series is chosen:
-            return ""
-        if series.kind != "axial":
-            return f"not original axial CT: {series.kind}"
-        return f"ranks behind by {_decider(best, ranks[id(series)])}"
-
-    others = sorted(ranks[id(series)] for series in candidates if series is not chosen)
-    decided = f", chosen before the next by {_decider(best, others[0])}" if others else ""
-    why = f"one of {len(candidates)} original axial CT series{decided}"
-    if not others:
-        why = "the only original axial CT series"
-    return Choice(chosen, why, [_describe(s, why_not(s), key) for s in found.series])
-
-
-def slice_spacing_mm(series: Series) -> float | None:
-    """Median distance in mm of neighbouring slice positions along the first image's normal."""
-    iop = numbers(series.first, "ImageOrientationPatient", 6)
-    points = [numbers(image.header, "ImagePositionPatient", 3) for image in series.images]
-    if iop is None or any(point is None for point in points):
-        return None
-    along = np.unique((np.array(points) @ np.cross(iop[:3], iop[3:])).round(3))
-    return round(float(np.median(np.diff(along))), 3) if along.size > 1 else None
-
-
-def has_contrast(series: Series) -> bool | None:
-    """Tell whether the header names a contrast agent; None where it does not say."""
-    agent = text(series.first, "ContrastBolusAgent")
-    return None if not agent else NO_AGENT.fullmatch(agent) is None
-
-
-def phase_percent(series: Series) -> float | None:
-    """Cardiac phase in percent of the R-R interval, or None.
-
-    From Nominal Percentage of Cardiac Phase, else Trigger Time over Nominal Interval, else from
-    the one percentage (or `BestDiast`, `BestSyst`) in the series description.
-    """
-    header = series.first
-    percent = number(header, "NominalPercentageOfCardiacPhase")
-    trigger_ms, interval_ms = number(header, "TriggerTime"), number(header, "NominalInterval")
-    if percent is None and trigger_ms is not None and interval_ms:
-        percent = round(100 * trigger_ms / interval_ms, 1)
-    if percent is not None:
-        return percent
-    description = text(header, "SeriesDescription")
-    written = PERCENT.findall(description)
-    if len(written) == 1:
-        return float(written[0])
-    if re.search("best ?diast", description, re.IGNORECASE):
-        return BEST_DIASTOLE_PERCENT
-    return BEST_SYSTOLE_PERCENT if re.search("best ?syst", description, re.IGNORECASE) else None
 
 
 def _named(found: Found, uid: str, key: bytes) -> Choice:
@@ -148,39 +114,19 @@ def _named(found: Found, uid: str, key: bytes) -> Choice:
     chosen = max(usable, key=lambda series: (series.kind == "axial", len(series.images)))
     if chosen.kind == "multi-frame":
         raise _multi_frame()
-    if len({_patient(image) for image in chosen.images}) > 1:
+    if len({_patient(image.header, key) for image in chosen.images}) > 1:
         raise Excluded(Reason.MIXED_PATIENTS, "the series named in the sheet mixes patients")
     described = [
-        _describe(s, "" if s is chosen else "another series is named in the sheet", key)
+        describe(summarise(s, key), key)
+        | {"why_not_chosen": "" if s is chosen else "another series is named in the sheet"}
         for s in found.series
     ]
     return Choice(chosen, "named by series_uid in the sheet", described)
 
 
-def _patient(image: Image) -> tuple[str, str]:
-    name = text(image.header, "PatientName").rstrip("^= ").casefold()
-    return text(image.header, "PatientID"), name
-
-
-def _rank(series: Series, min_slices: int) -> tuple:
-    spacing, pixel = slice_spacing_mm(series), numbers(series.first, "PixelSpacing", 2)
-    percent = phase_percent(series)
-    series_number = number(series.first, "SeriesNumber")
-    return (
-        len(series.images) < min_slices,
-        has_contrast(series) is not True,
-        np.inf if spacing is None else round(spacing, 2),
-        np.inf if percent is None else abs(percent - BEST_DIASTOLE_PERCENT),
-        -len(series.images),
-        np.inf if pixel is None else round(float(pixel.max()), 3),
-        np.inf if series_number is None else series_number,
-        series.uid,
-    )
-
-
-def _decider(best: tuple, other: tuple) -> str:
-    pairs = zip(CRITERIA, best, other, strict=True)
-    return next(name for name, mine, theirs in pairs if mine != theirs)
+def _patient(header: Dataset, key: bytes) -> tuple[str | None, str | None]:
+    facts = facts_of(header, key)
+    return facts.patient_hash, facts.name_hash
 
 
 def _nothing_axial(found: Found) -> Excluded:
@@ -202,17 +148,3 @@ def _multi_frame() -> Excluded:
         Reason.NOT_CONVERTIBLE,
         "the CT is multi-frame but no enhanced CT; export it as single-slice CT images",
     )
-
-
-def _describe(series: Series, why_not: str, key: bytes) -> dict:
-    return {
-        "series_hash": keyed_hash(key, "series", series.uid),
-        "series_number": number(series.first, "SeriesNumber"),
-        "modality": text(series.first, "Modality") or None,
-        "kind": series.kind,
-        "images": len(series.images),
-        "slice_spacing_mm": slice_spacing_mm(series),
-        "contrast": has_contrast(series),
-        "phase_percent": phase_percent(series),
-        "why_not_chosen": why_not,
-    }

@@ -1,7 +1,7 @@
 """Convert a scan: find, choose, judge, repair, dcm2niix, verify, write.
 
-In: a folder or zip of DICOM, a DICOM file, or a NIfTI file. Out: `ct.nii.gz`, int16 HU in canonical
-orientation, and the findings of `series.json`.
+In: a folder, zip or tar of DICOM, a DICOM file, a list of the index, or a NIfTI file. Out:
+`ct.nii.gz`, int16 HU in canonical orientation, and the findings of `series.json`.
 """
 
 import shutil
@@ -10,24 +10,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from calcohort.dicom.archive import unpack
-from calcohort.dicom.choose import (
-    Choice,
-    choose_series,
-    has_contrast,
-    phase_percent,
-)
+from calcohort.dicom.archive import is_archive, unpack
+from calcohort.dicom.choose import Choice, choose_series
 from calcohort.dicom.dcm2niix import run_dcm2niix
 from calcohort.dicom.decode import decode_each, plain_images
+from calcohort.dicom.facts import has_contrast, phase_percent
 from calcohort.dicom.faults import rescale_changes
 from calcohort.dicom.find import Found, find_series, number, numbers, text, transfer_syntaxes
 from calcohort.dicom.judge import Geometry, judge_series
 from calcohort.dicom.limits import NO_REPAIRS, Limits, Repairs
+from calcohort.dicom.listing import SUFFIX as LISTED
+from calcohort.dicom.listing import gather, listed_series, read_listing
 from calcohort.dicom.multiframe import take_frames_apart
 from calcohort.dicom.nifti import SUFFIXES, read_ct
 from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.dicom.repair import sort_out
 from calcohort.dicom.resample import resample
+from calcohort.dicom.rule import DEFAULT_RULE, Rule
 from calcohort.dicom.verify import check_hounsfield, verified_hu
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Volume, reorient, write
@@ -42,6 +41,7 @@ def convert_scan(
     series_uid: str | None,
     limits: Limits,
     key: bytes,
+    rule: Rule = DEFAULT_RULE,
     repairs: Repairs = NO_REPAIRS,
 ) -> dict:
     """Convert one scan to HU on a checked grid.
@@ -49,7 +49,8 @@ def convert_scan(
     Parameters
     ----------
     source : Path
-        Folder of DICOM (searched recursively), `.zip` of DICOM, DICOM file, or NIfTI file.
+        Folder of DICOM (searched recursively), DICOMDIR, archive (`archive.SUFFIXES`), DICOM file,
+        list of files written by the index, or NIfTI file.
     ct : Path
         The image to write. A folder beside it is used for work and removed, also on failure.
     series_uid : str or None
@@ -58,6 +59,8 @@ def convert_scan(
         What a scan must be.
     key : bytes
         Key of the hashes that stand for identifiers.
+    rule : Rule
+        Which series is taken; the series of a list has been chosen already.
     repairs : Repairs
         What is put right instead of excluding the scan.
 
@@ -81,12 +84,16 @@ def convert_scan(
         write(ct, volume)
         return _blank_findings() | {"source": "nifti"} | _findings_of_volume(volume)
     with _workspace(ct) as workspace:
-        if source.is_file() and source.suffix.lower() == ".zip":
-            unpacked = workspace / "unpacked"
-            unpack(source, unpacked, limits.max_archive_gb * 1e9)
-            source = unpacked
-        found = take_frames_apart(find_series(source))
-        choice = choose_series(found, series_uid, limits.min_slices, key)
+        max_bytes = limits.max_archive_gb * 1e9
+        if source.name.endswith(LISTED):
+            listing = read_listing(source)
+            found = take_frames_apart(find_series(gather(listing, workspace, max_bytes)))
+            choice = listed_series(found, listing, key)
+        else:
+            if source.is_file() and is_archive(source):
+                source = unpack(source, workspace / "unpacked", max_bytes)
+            found = take_frames_apart(find_series(source))
+            choice = choose_series(found, series_uid, rule, key)
         _refuse_damage(found, choice)
         series, repaired = sort_out(choice.series, repairs)
         geometry = judge_series(series, limits, repairs)
@@ -177,7 +184,7 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
     series = choice.series
     header = geometry.images[0].header
     changes = rescale_changes(series.images)
-    percent, trigger_ms = phase_percent(series), number(header, "TriggerTime")
+    percent, trigger_ms = phase_percent(series.first), number(header, "TriggerTime")
     return {
         "source": "dicom",
         "modality": text(header, "Modality"),
@@ -189,7 +196,7 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "phase": _phase(percent, trigger_ms),
         "phase_percent": percent,
         "trigger_time_ms": trigger_ms,
-        "contrast": has_contrast(series),
+        "contrast": has_contrast(series.first),
         "contrast_agent": text(header, "ContrastBolusAgent") or None,
         "image_type": text(header, "ImageType") or None,
         "orientation": numbers(header, "ImageOrientationPatient", 6).tolist(),

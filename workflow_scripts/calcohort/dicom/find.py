@@ -15,17 +15,21 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from calcohort.dicom.damage import DAMAGED, raise_machine_trouble, refuse_inflation
+from calcohort.dicom.damage import DAMAGED, raise_machine_trouble
+from calcohort.dicom.header import drop_unreadable, read_header, text
 from calcohort.dicom.pseudonymise import file_label
 
 KEYWORDS = (
     "SOPClassUID",
+    "SOPInstanceUID",
     "Modality",
     "Manufacturer",
     "ManufacturerModelName",
     "ImageType",
     "PatientID",
     "PatientName",
+    "StudyDate",
+    "StudyTime",
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "FrameOfReferenceUID",
@@ -60,6 +64,7 @@ KEYWORDS = (
 )
 ENHANCED_CT = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 DICOM_SUFFIXES = {".dcm", ".ima"}
+DICOMDIR = "DICOMDIR"
 
 
 @dataclass(frozen=True)
@@ -112,20 +117,21 @@ class Found:
     ignored: int
 
 
-def find_series(source: Path) -> Found:
+def find_series(source: Path | Iterable[Path]) -> Found:
     """Read the headers of all DICOM files under `source` and group them.
 
     Parameters
     ----------
-    source : Path
-        A folder, searched recursively, or one file. Hidden files are passed over.
+    source : Path or iterable of Path
+        A folder, searched recursively, one file, or the files. Hidden files of a folder are passed
+        over. Of a DICOMDIR its folder is searched: the files' own headers are believed.
 
     Returns
     -------
     Found
         Independent of the order in which the disk lists the files.
     """
-    files = sorted(_files(source))
+    files = sorted(_files(source) if isinstance(source, Path) else source)
     groups: dict[tuple[str, str], list[Image]] = {}
     broken, ignored = [], 0
     for number, path in enumerate(files, start=1):
@@ -133,22 +139,13 @@ def find_series(source: Path) -> Found:
         header = _read_header(path)
         if header is None:
             ignored += 1
-        elif _is_damaged(header):
+        elif is_damaged(header):
             broken.append((label, text(header, "SeriesInstanceUID")))
         elif header.SOPClassUID != MediaStorageDirectoryStorage:
             group = (text(header, "SeriesInstanceUID"), kind_of(header))
             groups.setdefault(group, []).append(Image(path, label, header))
     series = tuple(Series(uid, kind, tuple(images)) for (uid, kind), images in groups.items())
     return Found(series, tuple(broken), ignored)
-
-
-def text(header: Dataset, keyword: str) -> str:
-    """Return an element as text, values joined by a backslash, empty where it is missing."""
-    value = header.get(keyword)
-    if value is None:
-        return ""
-    parts = value if isinstance(value, pydicom.multival.MultiValue) else [value]
-    return "\\".join(str(part) for part in parts).strip()
 
 
 def numbers(header: Dataset, keyword: str, count: int = 1) -> np.ndarray | None:
@@ -173,6 +170,8 @@ def transfer_syntaxes(images: Iterable[Image]) -> str:
 
 
 def _files(source: Path) -> Iterator[Path]:
+    if source.name.upper() == DICOMDIR:
+        source = source.parent
     if source.is_file():
         yield source
     for path in source.rglob("*"):
@@ -187,26 +186,31 @@ def _read_header(path: Path) -> Dataset | None:
     An element whose value cannot be understood counts as missing.
     """
     try:
-        refuse_inflation(path)
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(KEYWORDS))
+        with path.open("rb") as stream:
+            header = read_header(stream, KEYWORDS)
     except InvalidDicomError:
-        claims_dicom = path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0
-        return Dataset() if claims_dicom else None
+        return Dataset() if claims_dicom(path.name, path.stat().st_size) else None
     except DAMAGED as error:
         raise_machine_trouble(error)
         return Dataset()
-    for tag in list(header.keys()):
-        try:
-            text(header, header[tag].keyword)
-        except DAMAGED as error:
-            raise_machine_trouble(error)
-            del header[tag]
-    meta = text(header.file_meta, "MediaStorageSOPClassUID")
-    header.SOPClassUID = meta or text(header, "SOPClassUID") or None
+    drop_unreadable(header)
+    set_class(header)
     return header
 
 
-def _is_damaged(header: Dataset) -> bool:
+def claims_dicom(name: str, size: int) -> bool:
+    """Tell whether a file that is no DICOM ought to be: by its name, or because it is empty."""
+    return size == 0 or Path(name).suffix.lower() in DICOM_SUFFIXES
+
+
+def set_class(header: Dataset) -> None:
+    """Take the SOP class from the file's meta information where that names it."""
+    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get(
+        "SOPClassUID"
+    )
+
+
+def is_damaged(header: Dataset) -> bool:
     """Tell whether the header ends before it says what an image header must say."""
     sop_class, modality = header.get("SOPClassUID"), text(header, "Modality")
     is_ct = sop_class == CTImageStorage or (not sop_class and modality in ("", "CT"))

@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from calcohort.dicom.choose import BEST_DIASTOLE_PERCENT, phase_percent
 from calcohort.dicom.damage import DAMAGED, raise_machine_trouble
+from calcohort.dicom.facts import BEST_DIASTOLE_PERCENT, phase_percent
 from calcohort.dicom.find import Image, Series, number, text
 from calcohort.dicom.limits import Repairs
 from calcohort.outcomes import Excluded, Reason
@@ -133,7 +133,7 @@ def _best_phase(series: Series) -> tuple[tuple[Image, ...], dict]:
     """Images of the phase nearest to 75 %, if phases tell the images at every place apart."""
     groups: dict[float | None, list[Image]] = {}
     for image in series.images:
-        percent = phase_percent(replace(series, images=(image,)))
+        percent = phase_percent(image.header)
         groups.setdefault(percent, []).append(image)
     places = [
         sorted(text(image.header, "ImagePositionPatient") for image in images)

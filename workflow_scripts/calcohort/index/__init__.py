@@ -1,0 +1,1 @@
+"""The index of an archive: every series under `dicom_root`, from headers alone, incrementally."""
