@@ -39,7 +39,7 @@ wildcard_constraints:
 
 
 onstart:
-    lock_results_here()
+    prepare_results()
     logging.getLogger("snakemake.logging").addHandler(TimeLeft())
     write_batches(BATCH_TABLE, BATCHES)
 

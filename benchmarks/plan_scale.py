@@ -58,9 +58,10 @@ def write_sheet(folder: Path, count: int) -> Path:
     os.utime(folder / "scans.tsv", (1e9, 1e9))
     config = folder / "study.yaml"
     study = {"sheet": folder / "scans.tsv", "results": folder / "results"}
-    study |= {"pseudonym_key_file": folder / "key", "device": "gpu"}
+    study |= {"pseudonym_key_file": folder / "key", "private": folder / "private"}
     text = {key: str(value) for key, value in study.items()}
-    config.write_text(yaml.safe_dump(text | {"batch_size": BATCH_SIZE, "plan_in_full": 0}))
+    text |= {"device": "gpu", "batch_size": BATCH_SIZE, "plan_in_full": 0}
+    config.write_text(yaml.safe_dump(text))
     return config
 
 

@@ -8,9 +8,11 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
 from calcohort.finished import ANY_SCAN, Finished, pattern
 from calcohort.laboratory.formula import check_formulas
+from calcohort.keys import establish_key
 from calcohort.lock import lock_results
-from calcohort.logs import TimeLeft
+from calcohort.logs import Discreet, TimeLeft
 from calcohort.outcomes import UserError
+from calcohort.private import private_folder
 from calcohort.study import read_batches, read_settings, read_sheet, write_batches
 from calcohort.versions import STAGE_VERSIONS
 
@@ -20,6 +22,7 @@ try:
     check_formulas(SETTINGS["laboratory"]["rules"])
 except UserError as mistake:
     raise WorkflowError(str(mistake))
+logging.getLogger("snakemake.logging").addFilter(Discreet(SHEET))
 
 RESULTS = SETTINGS["results"]
 SCAN = f"{RESULTS}/scans/{{scan_id}}"
@@ -82,10 +85,12 @@ def remember_finished():
     FINISHED.remember(drawn - (set(COMPARED) - compared), unfinished)
 
 
-def lock_results_here():
-    """Refuse a second run at a time in the results folder."""
+def prepare_results():
+    """Refuse a second run at a time in the results folder, and a key that is not the study's."""
     try:
         lock_results(RESULTS)
+        private_folder(SETTINGS)
+        establish_key(SETTINGS)
     except UserError as mistake:
         raise WorkflowError(str(mistake))
 

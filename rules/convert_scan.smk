@@ -15,6 +15,7 @@ rule convert_scan:
         source=lambda wildcards: SHEET[wildcards.scan_id]["dicom"],
         series_uid=lambda wildcards: SHEET[wildcards.scan_id].get("series_uid"),
         limits=SETTINGS["convert"],
+        dates=SETTINGS["dates"],
         version=STAGE_VERSIONS["convert"],
     message:
         "Convert {wildcards.scan_id}"

@@ -9,7 +9,7 @@ from calcohort.outcomes import run_stage
 
 if __name__ == "__main__":
     source, params = snakemake.input, snakemake.params
-    with job_log(snakemake.log[0]):
+    with job_log(snakemake.log[0], snakemake.config["private"]):
         run_stage(
             "compare",
             snakemake.wildcards.scan_id,

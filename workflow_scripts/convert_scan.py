@@ -3,14 +3,17 @@
 from pathlib import Path
 
 from calcohort.dicom.convert import Limits, convert_scan
+from calcohort.keys import study_key
 from calcohort.logs import job_log
 from calcohort.outcomes import run_stage
-from calcohort.study import read_key
+from calcohort.private import make_private
 
 if __name__ == "__main__":
     params, output = snakemake.params, snakemake.output
-    with job_log(snakemake.log[0]):
-        key = read_key(snakemake.config["pseudonym_key_file"])
+    private = snakemake.config["private"]
+    with job_log(snakemake.log[0], private):
+        key = study_key(snakemake.config)
+        work = make_private(Path(private, "work")) / snakemake.wildcards.scan_id
         run_stage(
             "convert",
             snakemake.wildcards.scan_id,
@@ -20,6 +23,8 @@ if __name__ == "__main__":
                 series_uid=params.series_uid,
                 limits=Limits(**params.limits),
                 key=key,
+                dates=params.dates,
+                work=work,
             ),
             record=output.record,
             images=[output.ct],

@@ -30,7 +30,7 @@ if __name__ == "__main__":
                 max_volume_ml=params.max_volume_ml,
             )
 
-    with job_log(snakemake.log[0]):
+    with job_log(snakemake.log[0], snakemake.config["private"]):
         run_stage(
             "root", scan_id, place, record=output.record, upstream=upstream, images=[output.mask]
         )

@@ -61,9 +61,9 @@ def place_given(ct_path: Path, given_path: Path, mask_path: Path) -> dict[str, A
         `no_files`, `mask_on_other_grid` or `mask_empty`.
     """
     if not given_path.is_file():
-        raise Excluded(Reason.NO_FILES, f"the root_mask {given_path.name} does not exist")
+        raise Excluded(Reason.NO_FILES, "the root_mask of the sheet does not exist")
     ct = volume.read(ct_path)
-    mask = volume.read_mask(given_path, ct.grid)
+    mask = volume.read_mask(given_path, ct.grid, what="the root_mask")
     volume.write(mask_path, volume.Volume(mask, ct.affine))
     return _findings(mask, ct, "sheet")
 

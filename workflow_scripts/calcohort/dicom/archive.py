@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from calcohort.outcomes import Excluded, Reason
+from calcohort.private import private_log
 
 UNIX_MODE_SHIFT = 16
 
@@ -25,7 +26,10 @@ def unpack(archive: Path, folder: Path, max_bytes: float) -> None:
             _check(members, max_bytes)
             opened.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise Excluded(Reason.UNREADABLE, f"the zip archive is damaged: {error}") from error
+        private_log.warning("%s: %s", archive, error)
+        raise Excluded(
+            Reason.UNREADABLE, f"the zip archive is damaged ({type(error).__name__})"
+        ) from error
 
 
 def _check(members: list[zipfile.ZipInfo], max_bytes: float) -> None:

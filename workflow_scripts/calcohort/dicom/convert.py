@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 from calcohort.dicom.archive import unpack
 from calcohort.dicom.choose import (
     Choice,
@@ -16,12 +18,14 @@ from calcohort.dicom.choose import (
     has_contrast,
     phase_percent,
 )
+from calcohort.dicom.dates import DROP, age_years, kept_date
 from calcohort.dicom.dcm2niix import run_dcm2niix
 from calcohort.dicom.find import Found, find_series, number, numbers, text, transfer_syntaxes
 from calcohort.dicom.judge import Geometry, Limits, judge_series
 from calcohort.dicom.nifti import SUFFIXES, read_ct
 from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.dicom.verify import check_hounsfield, decode_hu, verified_hu
+from calcohort.keys import check_phantom
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Volume, write
 
@@ -29,7 +33,14 @@ __all__ = ["Limits", "convert_scan"]
 
 
 def convert_scan(
-    source: Path, ct: Path, *, series_uid: str | None, limits: Limits, key: bytes
+    source: Path,
+    ct: Path,
+    *,
+    series_uid: str | None,
+    limits: Limits,
+    key: bytes,
+    dates: str = DROP,
+    work: Path | None = None,
 ) -> dict:
     """Convert one scan to HU on a checked grid.
 
@@ -38,13 +49,18 @@ def convert_scan(
     source : Path
         Folder of DICOM (searched recursively), `.zip` of DICOM, DICOM file, or NIfTI file.
     ct : Path
-        The image to write. A folder beside it is used for work and removed, also on failure.
+        The image to write.
     series_uid : str or None
         The series to take, else `choose_series` chooses. Of no meaning for NIfTI.
     limits : Limits
         What a scan must be.
     key : bytes
         Key of the hashes that stand for identifiers.
+    dates : str
+        What is kept of the day of the scan: `drop`, `shift` or `keep_year` (`dicom.dates`).
+    work : Path, optional
+        Folder to work in, removed at the end, also on failure; one beside `ct` where not given.
+        What lies there, such as an unpacked zip, is not de-identified.
 
     Returns
     -------
@@ -65,13 +81,14 @@ def convert_scan(
         volume = read_ct(source, limits)
         write(ct, volume)
         return _blank_findings() | {"source": "nifti"} | _findings_of_volume(volume)
-    with _workspace(ct) as workspace:
+    with _workspace(work or ct.parent / f".{ct.name}.converting") as workspace:
         if source.is_file() and source.suffix.lower() == ".zip":
             unpacked = workspace / "unpacked"
             unpack(source, unpacked, limits.max_archive_gb * 1e9)
             source = unpacked
         found = find_series(source)
         choice = choose_series(found, series_uid, limits.min_slices, key)
+        check_phantom(key, choice.series.first)
         _refuse_damage(found, choice)
         geometry = judge_series(choice.series, limits)
         volume = verified_hu(geometry, _run_dcm2niix(geometry, workspace))
@@ -80,16 +97,16 @@ def convert_scan(
     return (
         _blank_findings()
         | _findings_of_series(found, choice, geometry, key)
+        | _findings_of_patient(geometry.images[0].header, dates, key)
         | _findings_of_volume(volume)
     )
 
 
 @contextmanager
-def _workspace(ct: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `ct`; what a killed run left there is removed first."""
-    folder = ct.parent / f".{ct.name}.converting"
+def _workspace(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, of its owner alone; what a killed run left there is removed first."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(mode=0o700, parents=True)
     try:
         yield folder
     finally:
@@ -122,9 +139,10 @@ def _blank_findings() -> dict:
         (
             "source modality manufacturer model kernel kv slice_thickness_mm slice_spacing_mm "
             "pixel_spacing_mm rows columns slices coverage_mm phase phase_percent trigger_time_ms "
-            "contrast contrast_agent image_type orientation transfer_syntax lossy_compression "
+            "contrast image_type orientation transfer_syntax lossy_compression "
             "rescale_slope rescale_intercept tilt_degrees position_error_mm hu_min hu_max "
-            "why_chosen candidates ignored_files patient_hash study_hash series_hash"
+            "why_chosen candidates ignored_files acquisition_date age_years "
+            "patient_hash study_hash series_hash"
         ).split()
     )
 
@@ -160,7 +178,6 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "phase_percent": percent,
         "trigger_time_ms": trigger_ms,
         "contrast": has_contrast(series),
-        "contrast_agent": text(header, "ContrastBolusAgent") or None,
         "image_type": text(header, "ImageType") or None,
         "orientation": numbers(header, "ImageOrientationPatient", 6).tolist(),
         "transfer_syntax": transfer_syntaxes(geometry.images),
@@ -172,9 +189,16 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "why_chosen": choice.why,
         "candidates": choice.candidates,
         "ignored_files": found.ignored,
-        "patient_hash": keyed_hash(key, "patient", text(header, "PatientID")),
         "study_hash": keyed_hash(key, "study", text(header, "StudyInstanceUID")),
         "series_hash": keyed_hash(key, "series", series.uid),
+    }
+
+
+def _findings_of_patient(header: Dataset, dates: str, key: bytes) -> dict:
+    return {
+        "patient_hash": keyed_hash(key, "patient", text(header, "PatientID")),
+        "acquisition_date": kept_date(header, dates, key),
+        "age_years": age_years(header),
     }
 
 

@@ -1,7 +1,6 @@
 """Check a converted volume against an independent reading of the DICOM, slice by slice."""
 
 import struct
-from textwrap import shorten
 
 import numpy as np
 import pydicom
@@ -9,8 +8,8 @@ from pydicom.errors import InvalidDicomError
 
 from calcohort.dicom.find import Image, number, transfer_syntaxes
 from calcohort.dicom.judge import Geometry
-from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason
+from calcohort.private import private_log
 from calcohort.volume import Volume, reorient
 
 SAME_HU = 0.01
@@ -99,10 +98,11 @@ def decode_hu(image: Image) -> np.ndarray:
             Reason.NOT_CONVERTIBLE, f"no decoder reads {transfer_syntaxes((image,))}"
         ) from error
     except DECODING_ERRORS as error:
+        private_log.warning("%s: %s", image.path, error)
         raise Excluded(
             Reason.UNREADABLE,
-            f"the pixels of {image.label} cannot be decoded, it may be truncated: "
-            f"{shorten(clean(str(error)), 160, placeholder=' …')}",
+            f"the pixels of {image.label} cannot be decoded ({type(error).__name__}), "
+            "it may be truncated",
         ) from error
     slope, intercept = (number(image.header, f"Rescale{n}") for n in ("Slope", "Intercept"))
     return stored * slope + intercept
