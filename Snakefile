@@ -45,11 +45,11 @@ onstart:
 
 
 onsuccess:
-    remember_finished()
+    finish()
 
 
 onerror:
-    remember_finished()
+    finish()
 
 
 rule all:

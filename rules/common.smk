@@ -95,6 +95,18 @@ def prepare_results():
         raise WorkflowError(str(mistake))
 
 
+def finish():
+    """Remember what is finished; append to the link table where it is asked for."""
+    remember_finished()
+    if SETTINGS["link_table"]:
+        from calcohort.links import append_links
+
+        try:
+            append_links(SETTINGS, SHEET)
+        except UserError as mistake:
+            logger.error(f"link_table: {mistake}")
+
+
 def existing(scan_id, *columns):
     """Files that the sheet names for a scan and that exist; a missing one is the stage's to tell."""
     paths = (SHEET[scan_id].get(column) for column in columns)

@@ -4,9 +4,11 @@ Results hold no identifier. What is needed to find a scan again, or to see what 
 goes to the folder that the config names under `private`.
 """
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,17 @@ def check_private(path: Path) -> None:
             f"{path} can be used by others (mode {mode:04o}); make it yours alone: "
             f"chmod go-rwx '{path}'"
         )
+
+
+@contextlib.contextmanager
+def private_workspace(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, of its owner alone; what a killed run left there is removed first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_private(path: Path, mode: str = "w", **options):

@@ -4,9 +4,6 @@ In: a folder or zip of DICOM, a DICOM file, or a NIfTI file. Out: `ct.nii.gz`, i
 orientation, and the findings of `series.json`.
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -27,6 +24,7 @@ from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.dicom.verify import check_hounsfield, decode_hu, verified_hu
 from calcohort.keys import check_phantom
 from calcohort.outcomes import Excluded, Reason
+from calcohort.private import private_workspace
 from calcohort.volume import Volume, write
 
 __all__ = ["Limits", "convert_scan"]
@@ -81,7 +79,7 @@ def convert_scan(
         volume = read_ct(source, limits)
         write(ct, volume)
         return _blank_findings() | {"source": "nifti"} | _findings_of_volume(volume)
-    with _workspace(work or ct.parent / f".{ct.name}.converting") as workspace:
+    with private_workspace(work or ct.parent / f".{ct.name}.converting") as workspace:
         if source.is_file() and source.suffix.lower() == ".zip":
             unpacked = workspace / "unpacked"
             unpack(source, unpacked, limits.max_archive_gb * 1e9)
@@ -100,17 +98,6 @@ def convert_scan(
         | _findings_of_patient(geometry.images[0].header, dates, key)
         | _findings_of_volume(volume)
     )
-
-
-@contextmanager
-def _workspace(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder, of its owner alone; what a killed run left there is removed first."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _refuse_damage(found: Found, choice: Choice) -> None:

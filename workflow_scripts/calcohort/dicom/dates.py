@@ -53,6 +53,13 @@ def kept_date(header: Dataset, policy: str, key: bytes) -> str | None:
     return moved and moved.isoformat()
 
 
+def shifted(value: str, key: bytes, patient_id: str) -> str:
+    """Shift a date as DICOM writes it; empty where there is no date or no patient."""
+    day = _date(value)
+    moved = day and shift(key, patient_id, day)
+    return f"{moved:%Y%m%d}" if moved else ""
+
+
 def age_years(header: Dataset) -> float | None:
     """Age at the scan in years; 90 stands for 90 and more (45 CFR 164.514(b)(2)(i)(C)).
 
