@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
 from calcohort.finished import ANY_SCAN, Finished, pattern
 from calcohort.laboratory.formula import check_formulas
-from calcohort.keys import establish_key
+from calcohort.keys import check_key, establish_key
 from calcohort.lock import lock_results
 from calcohort.logs import Discreet, TimeLeft
 from calcohort.outcomes import UserError
@@ -20,6 +20,8 @@ try:
     SETTINGS = read_settings(config)
     SHEET = read_sheet(SETTINGS["sheet"])
     check_formulas(SETTINGS["laboratory"]["rules"])
+    if workflow.is_main_process:
+        check_key(SETTINGS)
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 logging.getLogger("snakemake.logging").addFilter(Discreet(SHEET))

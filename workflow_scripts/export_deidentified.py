@@ -13,6 +13,7 @@ from calcohort.dicom.archive import unpack
 from calcohort.dicom.convert import Limits
 from calcohort.dicom.export import export_series
 from calcohort.keys import study_key
+from calcohort.logs import log_privately
 from calcohort.outcomes import OK, Excluded, UserError, atomic_path, read_record
 from calcohort.private import private_folder, private_workspace
 from calcohort.study import read_config, read_settings, read_sheet
@@ -45,8 +46,11 @@ def export_scan(scan_id: str, row: dict, settings: dict, key: bytes, folder: Pat
         raise UserError(record["detail"])
     if record["source"] != "dicom":
         raise UserError("the scan is a NIfTI file, not DICOM")
-    source = Path(row["dicom"])
-    with private_workspace(private_folder(settings) / "work" / f"export-{scan_id}") as work:
+    source, private = Path(row["dicom"]), private_folder(settings)
+    with (
+        log_privately(private / "logs/export_deidentified" / f"{scan_id}.log"),
+        private_workspace(private / "work" / f"export-{scan_id}") as work,
+    ):
         if source.suffix.lower() == ".zip":
             unpack(source, work / "unpacked", Limits(**settings["convert"]).max_archive_gb * 1e9)
             source = work / "unpacked"

@@ -8,25 +8,13 @@ from calcohort.dicom.pseudonymise import keyed_hash, keyed_uid
 from calcohort.outcomes import UserError
 from dicom_factory import HOSPITAL, KEY, NAME, PATIENT, along_normal, uid, write_series
 from dicomanonymizer.dicom_anonymization_databases import dicomfields_2024b as table_e11
-from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from identifiers import SECRET, UID_ROOT, elements_of_the_profile
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
 
 LIMITS = Limits(min_slices=10, min_coverage_mm=10)
-SECRET = "SECRET9"
-EXAMPLES = {
-    "DA": "19500213",
-    "TM": "031415",
-    "DT": "19500213031415",
-    "UI": "1.2.3.4.5.9876",
-    "AS": "077Y",
-    "UR": "http://secret9.example",
-    "AT": 0x00100010,
-    "DS": "98765.25",
-    "IS": "987654",
-}
-NUMBERS = {"FL", "FD", "US", "SS", "UL", "SL", "UV", "SV"}
 
 
 def export(tmp_path, name="out", dates="drop", key=KEY):
@@ -46,29 +34,8 @@ def convert(source, ct):
     return convert_scan(source, ct, series_uid=None, limits=LIMITS, key=KEY)
 
 
-def listed_elements():
-    """Every attribute of table E.1-1 that a CT image could hold, with a value that is told."""
-    elements = {}
-    for tag in table_e11.ALL_TAGS:
-        keyword = keyword_for_tag(tag) if len(tag) == 2 else ""
-        if not keyword or tag[0] in (0x0000, 0x0002, 0xFFFA, 0xFFFC) or keyword == "PixelData":
-            continue
-        vr = dictionary_VR(tag)
-        if vr == "SQ":
-            item = Dataset()
-            item.PatientName, item.ReferencedSOPInstanceUID = f"{SECRET}^X", EXAMPLES["UI"]
-            elements[keyword] = [item]
-        elif vr in NUMBERS:
-            elements[keyword] = 9876
-        elif vr.startswith("O") or vr == "UN":
-            elements[keyword] = SECRET.encode() + b"\0"
-        else:
-            elements[keyword] = EXAMPLES.get(vr, SECRET)
-    return elements
-
-
 def test_every_attribute_of_the_profiles_table_goes_or_is_replaced(tmp_path):
-    elements = listed_elements()
+    elements = elements_of_the_profile()
     assert len(elements) > 500
     unique = {"SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"}
     write_series(tmp_path / "in", **{k: v for k, v in elements.items() if k not in unique})
@@ -78,7 +45,16 @@ def test_every_attribute_of_the_profiles_table_goes_or_is_replaced(tmp_path):
                 assert dataset[keyword].value != given, keyword
     for path in (tmp_path / "out").iterdir():
         content = path.read_bytes()
-        for secret in (SECRET, "19500213", "9876", PATIENT, NAME, HOSPITAL, uid("a"), uid("study")):
+        for secret in (
+            SECRET,
+            "19310213",
+            UID_ROOT,
+            PATIENT,
+            NAME,
+            HOSPITAL,
+            uid("a"),
+            uid("study"),
+        ):
             assert secret.encode() not in content, secret
 
 
@@ -101,6 +77,13 @@ def test_private_elements_nested_names_and_the_files_own_header_go(tmp_path):
     for dataset in export(tmp_path):
         assert not any(element.tag.is_private for element in dataset.iterall())
         assert dataset.CTExposureSequence[0].CodeMeaning == "kept code"
+    assert not any(SECRET.encode() in p.read_bytes() for p in (tmp_path / "out").iterdir())
+
+
+def test_a_name_where_a_number_should_be_goes(tmp_path):
+    for path in write_series(tmp_path / "in", KVP="1234567890"):
+        path.write_bytes(path.read_bytes().replace(b"1234567890", SECRET.encode()))
+    assert not any("KVP" in dataset for dataset in export(tmp_path))
     assert not any(SECRET.encode() in p.read_bytes() for p in (tmp_path / "out").iterdir())
 
 

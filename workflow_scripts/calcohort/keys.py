@@ -55,6 +55,18 @@ def establish_key(settings: Mapping[str, Any]) -> bytes:
     return key
 
 
+def check_key(settings: Mapping[str, Any]) -> None:
+    """Refuse another key than that of the results, before anything is planned.
+
+    Raises
+    ------
+    UserError
+        As `study_key`; nothing for a study without results.
+    """
+    if _fingerprint_file(settings).exists():
+        study_key(settings)
+
+
 def study_key(settings: Mapping[str, Any]) -> bytes:
     """Read the study's key and compare it with the fingerprint in the results.
 

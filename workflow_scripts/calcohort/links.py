@@ -18,6 +18,7 @@ from calcohort.dicom.dates import DATES, acquisition_date
 from calcohort.dicom.find import text
 from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.keys import study_key
+from calcohort.logs import log_privately
 from calcohort.outcomes import OK, UserError, read_record
 from calcohort.private import check_private, open_private, private_folder
 
@@ -56,11 +57,12 @@ def append_links(
     UserError
         When the table is damaged, can be read by others, or the key is not the study's.
     """
-    key = study_key(settings)
-    path = private_folder(settings) / "link_table.csv"
+    key, folder = study_key(settings), private_folder(settings)
+    path = folder / "link_table.csv"
     if path.exists():
         check_private(path)
-    with open_private(path, "a+", newline="") as table:
+    log = log_privately(folder / "logs/link_table.log")
+    with log, open_private(path, "a+", newline="") as table:
         fcntl.flock(table, fcntl.LOCK_EX)
         known = _known(table, path)
         writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")

@@ -39,7 +39,8 @@ def job_log(path: str | Path, private: str | Path | None = None) -> Iterator[Non
     SystemExit
         With status 1 after any error; the log has said which.
     """
-    handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)]
+    file = logging.FileHandler(path, "w", encoding="utf-8", errors="backslashreplace")
+    handlers = [file, logging.StreamHandler(sys.stderr)]
     kept = None
     if private:
         for handler in handlers:
@@ -108,6 +109,29 @@ class _PlacesOnly(logging.Formatter):
 def _in_library(filename: str) -> Path:
     path = Path(filename)
     return path.relative_to(LIBRARY.parent) if path.is_relative_to(LIBRARY) else Path(path.name)
+
+
+@contextlib.contextmanager
+def log_privately(path: Path) -> Iterator[None]:
+    """Keep what is told in private, and what readers of headers warn of, to a private log.
+
+    For commands and for the run itself, whose terminal may be kept as a log.
+    """
+    handler = PrivateHandler(path)
+    handler.setFormatter(logging.Formatter(FORMAT))
+    loggers = [logging.getLogger(name) for name in (private_log.name, "py.warnings", "pydicom")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+        handler.close()
 
 
 class Discreet(logging.Filter):

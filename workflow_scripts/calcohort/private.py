@@ -98,7 +98,7 @@ def open_private(path: Path, mode: str = "w", **options):
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, OWNER_ONLY)
 
-    return open(path, mode, opener=opener, encoding="utf-8", **options)
+    return open(path, mode, opener=opener, encoding="utf-8", errors="backslashreplace", **options)
 
 
 class PrivateHandler(logging.FileHandler):

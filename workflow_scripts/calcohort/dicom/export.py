@@ -15,11 +15,14 @@ from pathlib import Path
 import pydicom
 from grand_challenge_dicom_de_id_procedure import procedure
 from grand_challenge_dicom_de_identifier.deidentifier import DicomDeidentifier
+from pydicom.config import RAISE
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage
+from pydicom.valuerep import validate_value
 
 from calcohort.dicom.choose import choose_series
 from calcohort.dicom.dates import SHIFT, shifted
@@ -43,6 +46,7 @@ MODIFIED_DATES = (
     "113107",
     "Retain Longitudinal Temporal Information Modified Dates Option",
 )
+CHECKED = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 LIBRARY = "grand-challenge-dicom-de-identifier"
 
@@ -101,6 +105,7 @@ def deidentify(dataset: Dataset, key: bytes, dates: str) -> None:
     deidentifier = DicomDeidentifier(procedure=_procedure())
     deidentifier.uid_map = _KeyedUids(key)
     deidentifier.deidentify_dataset(dataset)
+    dataset.walk(_drop_invalid)
     for keyword in BLANK:
         setattr(dataset, keyword, "")
     dataset.PatientID = keyed_hash(key, "patient", patient_id) or ""
@@ -122,6 +127,18 @@ def deidentify(dataset: Dataset, key: bytes, dates: str) -> None:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta, dataset.preamble = meta, bytes(128)
+
+
+def _drop_invalid(dataset: Dataset, element: DataElement) -> None:
+    """Delete an element that does not hold what its type says, such as a name for a number."""
+    if element.VR not in CHECKED:
+        return
+    values = element.value if element.VM > 1 else [element.value]
+    try:
+        for value in values:
+            validate_value(element.VR, str(value or ""), RAISE)
+    except ValueError:
+        del dataset[element.tag]
 
 
 class _KeyedUids:
