@@ -78,3 +78,6 @@ def test_paths_of_the_sheet_become_scan_and_column_in_the_engines_records():
     assert record.msg == "Reason: updated (root_mask of a), (dicom of a)"
     assert record.input == ["(dicom of b)", "results/scans/a/ct.nii.gz"]
     assert record.jobid == 3
+    record.reason = "Params have changed since last execution: before: '/old/Doe' now: '/new'"
+    Discreet(sheet).filter(record)
+    assert record.reason == "Params have changed since last execution"

@@ -6,6 +6,7 @@ the study's private folder, for what a header, a path or a library may say.
 
 import contextlib
 import logging
+import re
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ from calcohort.private import PrivateHandler, private_log
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LIBRARY = Path(__file__).parent
+PARAMETERS = re.compile(r"(Params have changed since last execution):.*", re.DOTALL)
 COLUMNS_WITH_PATHS = ("dicom", "root_mask", "reference_root_mask", "reference_calcium_mask")
 
 
@@ -164,7 +166,11 @@ class Discreet(logging.Filter):
         return True
 
     def cleaned(self, text: str) -> str:
-        """Return `text` with labels in the place of paths, the longest path first."""
+        """Return `text` with labels in the place of paths, the longest path first.
+
+        Of changed parameters only that they changed is left: the old ones are of an older sheet.
+        """
+        text = PARAMETERS.sub(r"\1", text)
         start = text.find("/")
         while start >= 0:
             for length in self.lengths:
