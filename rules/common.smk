@@ -88,11 +88,12 @@ def remember_finished():
 
 
 def prepare_results():
-    """Refuse a second run at a time in the results folder, and a key that is not the study's."""
+    """Refuse a second run at a time and a wrong key; keep the engine's notes to their owner."""
     try:
         lock_results(RESULTS)
         private_folder(SETTINGS)
         establish_key(SETTINGS)
+        Path(".snakemake").chmod(0o700)
     except UserError as mistake:
         raise WorkflowError(str(mistake))
 
