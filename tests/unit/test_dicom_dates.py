@@ -65,6 +65,7 @@ def test_an_unusable_date_is_none(day):
         ({"PatientBirthDate": "19200101"}, 90),
         ({"PatientBirthDate": "20300101"}, None),
         ({"PatientAge": "old"}, None),
+        ({"PatientAge": "07²Y"}, None),
         ({}, None),
     ],
 )

@@ -4,7 +4,14 @@ import os
 from multiprocessing import get_context
 
 import pytest
-from calcohort.keys import PUBLIC_KEY, check_phantom, establish_key, fingerprint, study_key
+from calcohort.keys import (
+    PUBLIC_KEY,
+    check_key,
+    check_phantom,
+    establish_key,
+    fingerprint,
+    study_key,
+)
 from calcohort.outcomes import UserError
 from calcohort.study import ROOT
 from pydicom.dataset import Dataset
@@ -56,6 +63,14 @@ def test_a_job_never_makes_a_key(settings):
         study_key(settings)
 
 
+def test_a_plan_makes_no_key_and_tells_a_weak_one(settings, monkeypatch, tmp_path):
+    check_key(settings)
+    assert list(tmp_path.iterdir()) == [tmp_path / "results"]
+    monkeypatch.setenv("CALCOHORT_KEY", "short")
+    with pytest.raises(UserError, match="CALCOHORT_KEY is empty"):
+        check_key(settings)
+
+
 def test_a_lost_key_is_not_replaced(settings, tmp_path):
     establish_key(settings)
     (tmp_path / "safe/key").unlink()
@@ -66,7 +81,7 @@ def test_a_lost_key_is_not_replaced(settings, tmp_path):
 def test_another_key_is_refused(settings, monkeypatch):
     establish_key(settings)
     monkeypatch.setenv("CALCOHORT_KEY", GOOD)
-    for read in (establish_key, study_key):
+    for read in (establish_key, study_key, check_key):
         with pytest.raises(UserError, match=r"not the one that .* was made with"):
             read(settings)
 

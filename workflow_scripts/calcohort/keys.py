@@ -56,14 +56,15 @@ def establish_key(settings: Mapping[str, Any]) -> bytes:
 
 
 def check_key(settings: Mapping[str, Any]) -> None:
-    """Refuse another key than that of the results, before anything is planned.
+    """Refuse an unusable key, or another one than that of the results, before anything is planned.
 
     Raises
     ------
     UserError
-        As `study_key`; nothing for a study without results.
+        As `establish_key`; a new study may have no key yet.
     """
-    if _fingerprint_file(settings).exists():
+    file = _key_file(settings)
+    if file is None or file.exists() or _fingerprint_file(settings).exists():
         study_key(settings)
 
 

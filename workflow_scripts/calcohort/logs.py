@@ -16,11 +16,11 @@ from typing import Any
 
 from calcohort.outcomes import MACHINE_TROUBLE, UserError
 from calcohort.private import PrivateHandler, private_log
+from calcohort.study import read_schema
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LIBRARY = Path(__file__).parent
 PARAMETERS = re.compile(r"(Params have changed since last execution):.*", re.DOTALL)
-COLUMNS_WITH_PATHS = ("dicom", "root_mask", "reference_root_mask", "reference_calcium_mask")
 
 
 @contextlib.contextmanager
@@ -147,10 +147,12 @@ class Discreet(logging.Filter):
 
     def __init__(self, sheet: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__()
+        declared = read_schema("sheet")["properties"].items()
+        columns = [column for column, given in declared if given.get("format") == "path"]
         self.labels = {
             row[column]: f"({column} of {scan_id})"
             for scan_id, row in sheet.items()
-            for column in COLUMNS_WITH_PATHS
+            for column in columns
             if row.get(column)
         }
         self.lengths = sorted({len(path) for path in self.labels}, reverse=True)

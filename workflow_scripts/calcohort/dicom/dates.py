@@ -66,7 +66,7 @@ def age_years(header: Dataset) -> float | None:
     From Patient's Age, else from the dates of birth and scan (whole years).
     """
     told = text(header, "PatientAge").upper()
-    if told[:-1].isdigit() and told[-1] in YEARS_OF_UNIT:
+    if told[:-1].isdecimal() and told[-1] in YEARS_OF_UNIT:
         return capped_age(round(int(told[:-1]) * YEARS_OF_UNIT[told[-1]], 2))
     born, day = _date(text(header, "PatientBirthDate")), acquisition_date(header)
     if born is None or day is None or born > day:
