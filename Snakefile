@@ -39,10 +39,18 @@ wildcard_constraints:
 
 
 onstart:
-    lock_results_here()
+    prepare_results()
     logging.getLogger("snakemake.logging").addHandler(TimeLeft())
     write_batches(BATCH_TABLE, BATCHES)
     forgive(f"{RESULTS}/batches")
+
+
+onsuccess:
+    finish()
+
+
+onerror:
+    finish()
 
 
 rule all:

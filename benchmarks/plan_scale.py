@@ -64,9 +64,10 @@ def write_sheet(folder: Path, count: int) -> Path:
     (folder / "scans.tsv").write_text("scan_id\tdicom\n" + "".join(rows))
     config = folder / "study.yaml"
     study = {"sheet": folder / "scans.tsv", "results": folder / "results"}
-    study |= {"pseudonym_key_file": folder / "key", "device": "gpu"}
+    study |= {"pseudonym_key_file": folder / "key", "private": folder / "private"}
     text = {key: str(value) for key, value in study.items()}
-    config.write_text(yaml.safe_dump(text | {"batch_size": BATCH_SIZE}))
+    text |= {"device": "gpu", "batch_size": BATCH_SIZE}
+    config.write_text(yaml.safe_dump(text))
     return config
 
 

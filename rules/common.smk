@@ -8,9 +8,11 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
 from calcohort.at_work import forgive
 from calcohort.laboratory.formula import check_formulas
+from calcohort.keys import check_key, establish_key
 from calcohort.lock import lock_results
-from calcohort.logs import TimeLeft
+from calcohort.logs import Discreet, TimeLeft
 from calcohort.outcomes import UserError
+from calcohort.private import private_folder
 from calcohort.seal import forget_deleted
 from calcohort.study import (
     read_batches,
@@ -26,8 +28,11 @@ try:
     SHEET_PATH = str(sheet_of(SETTINGS))
     SHEET = read_sheet(SHEET_PATH)
     check_formulas(SETTINGS["laboratory"]["rules"])
+    if workflow.is_main_process:
+        check_key(SETTINGS)
 except UserError as mistake:
     raise WorkflowError(str(mistake))
+logging.getLogger("snakemake.logging").addFilter(Discreet(SHEET))
 
 RESULTS = SETTINGS["results"]
 SCANS = f"{RESULTS}/scans"
@@ -89,12 +94,27 @@ def per_scan(minutes):
     )
 
 
-def lock_results_here():
-    """Refuse a second run at a time in the results folder."""
+def prepare_results():
+    """Refuse a second run at a time and a wrong key; keep the engine's notes to their owner."""
     try:
         lock_results(RESULTS)
+        private_folder(SETTINGS)
+        establish_key(SETTINGS)
+        Path(".snakemake").chmod(0o700)
     except UserError as mistake:
         raise WorkflowError(str(mistake))
+
+
+def finish():
+    """Remember what is finished; append to the link table where it is asked for."""
+    remember_finished()
+    if SETTINGS["link_table"]:
+        from calcohort.links import append_links
+
+        try:
+            append_links(SETTINGS, SHEET)
+        except UserError as mistake:
+            logger.error(f"link_table: {mistake}")
 
 
 def existing(scan_id, *columns):

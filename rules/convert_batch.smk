@@ -21,6 +21,7 @@ rule convert_batch:
         },
         limits=SETTINGS["convert"],
         choose=SETTINGS["choose"],
+        dates=SETTINGS["dates"],
         repairs=SETTINGS["repair"],
         version=STAGE_VERSIONS["convert"],
     message:

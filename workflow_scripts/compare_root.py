@@ -11,7 +11,7 @@ from calcohort.seal import write_seal
 
 if __name__ == "__main__":
     params, seal = snakemake.params, snakemake.output[0]
-    with job_log(snakemake.log[0]):
+    with job_log(snakemake.log[0], snakemake.config["private"]):
         settings = MeasureSettings(**params.measure)
 
         def compare(scan_id, run):

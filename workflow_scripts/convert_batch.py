@@ -5,15 +5,18 @@ from pathlib import Path
 from calcohort.at_work import AtWork
 from calcohort.dicom.convert import Limits, Repairs, convert_scan
 from calcohort.dicom.rule import Rule
+from calcohort.keys import study_key
 from calcohort.logs import job_log
 from calcohort.pool import run_scans
+from calcohort.private import make_private
 from calcohort.seal import write_seal
-from calcohort.study import read_key
 
 if __name__ == "__main__":
     params, seal = snakemake.params, snakemake.output[0]
-    with job_log(snakemake.log[0]):
-        key = read_key(snakemake.config["pseudonym_key_file"])
+    private = snakemake.config["private"]
+    with job_log(snakemake.log[0], private):
+        key = study_key(snakemake.config)
+        work = make_private(Path(private, "work"))
         rule = Rule.of(params.choose)
         limits, repairs = Limits(**params.limits), Repairs(**params.repairs)
 
@@ -32,6 +35,8 @@ if __name__ == "__main__":
                     key=key,
                     rule=rule,
                     repairs=repairs,
+                    dates=params.dates,
+                    work=work / scan_id,
                 ),
                 record=folder / "series.json",
                 images=[folder / "ct.nii.gz"],

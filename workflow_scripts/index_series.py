@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 from calcohort.index.run import index_archive
+from calcohort.keys import establish_key
 from calcohort.lock import lock_results
 from calcohort.outcomes import UserError
-from calcohort.study import read_config, read_key, read_settings
+from calcohort.study import read_config, read_settings
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -40,7 +41,7 @@ def index(asked: argparse.Namespace) -> str:
     if not settings.get("dicom_root"):
         raise UserError("config: there is no dicom_root; the scans are those of the sheet")
     lock_results(settings["results"])
-    key = read_key(settings["pseudonym_key_file"])
+    key = establish_key(settings)
     counts = index_archive(settings, key, asked.processes, time.time_ns())
     troubles = sum(counts["problems"].values())
     parts = [

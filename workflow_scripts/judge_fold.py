@@ -13,7 +13,7 @@ from calcohort.training.split import read_split
 
 if __name__ == "__main__":
     source, params = snakemake.input, snakemake.params
-    with job_log(snakemake.log[0]):
+    with job_log(snakemake.log[0], snakemake.config["private"]):
         fold = int(snakemake.wildcards.fold.removeprefix("fold-"))
         held_out = [
             (scan_id, f"{params.scans}/{scan_id}/ct.nii.gz", params.masks[scan_id])

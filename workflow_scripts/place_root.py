@@ -11,7 +11,7 @@ from calcohort.seal import write_seal
 if __name__ == "__main__":
     source, params, seal = snakemake.input, snakemake.params, snakemake.output[0]
     limits = {"min_volume_ml": params.min_volume_ml, "max_volume_ml": params.max_volume_ml}
-    with job_log(snakemake.log[0]):
+    with job_log(snakemake.log[0], snakemake.config["private"]):
 
         def place(scan_id, run):
             """One scan."""

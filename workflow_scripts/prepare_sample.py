@@ -9,7 +9,7 @@ from calcohort.training.sample import prepare_sample
 if __name__ == "__main__":
     output, params = snakemake.output, snakemake.params
     network, scan_id = snakemake.wildcards.network, snakemake.wildcards.scan_id
-    with job_log(snakemake.log[0]):
+    with job_log(snakemake.log[0], snakemake.config["private"]):
         run_stage(
             "prepare",
             scan_id,

@@ -74,6 +74,7 @@ def make_study(folder: Path, **settings) -> Path:
         "sheet": str(folder / "scans.tsv"),
         "results": str(folder / "results"),
         "pseudonym_key_file": str(folder / "key"),
+        "private": str(folder / "private"),
         "convert": {"min_coverage_mm": 30},
     }
     path = folder / "study.yaml"

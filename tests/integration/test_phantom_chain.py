@@ -28,7 +28,9 @@ def results(tmp_path_factory):
     )
     config = folder / "config.yaml"
     study = {"sheet": str(sheet), "results": str(folder / "results")}
-    config.write_text(yaml.safe_dump(study | {"pseudonym_key_file": str(folder / "key")}))
+    config.write_text(
+        yaml.safe_dump(study | {"private": str(folder / "private"), "phantoms_only": True})
+    )
     code, output = run(config)
     assert code == 0, output
     return folder / "results"

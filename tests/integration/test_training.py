@@ -50,6 +50,7 @@ def study(tmp_path):
         "sheet": str(sheet),
         "results": str(tmp_path / "results"),
         "pseudonym_key_file": str(tmp_path / "key"),
+        "private": str(tmp_path / "private"),
         "convert": {"min_coverage_mm": 30},
         "crop": {"shape_kji": [32, 32, 32]},
         "training": TRAINING,

@@ -205,7 +205,6 @@ def test_findings_of_a_series(dicom, ct):
         "phase_percent": 75.0,
         "trigger_time_ms": 600.0,
         "contrast": True,
-        "contrast_agent": "Iomeron 400",
         "image_type": r"ORIGINAL\PRIMARY\AXIAL",
         "orientation": [1, 0, 0, 0, 1, 0],
         "transfer_syntax": "Explicit VR Little Endian",
@@ -299,7 +298,7 @@ def test_a_truncated_file_is_never_converted(dicom, ct, kept):
     assert problem.reason in (Reason.UNREADABLE, Reason.NO_PIXEL_SPACING, Reason.NOT_HOUNSFIELD)
     if kept > 0.6:
         assert problem.reason is Reason.UNREADABLE
-        assert "file 13 of 32 (a0012.dcm)" in problem.detail
+        assert "file 13 of 32" in problem.detail
 
 
 def compress(path, cut=0):

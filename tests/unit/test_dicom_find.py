@@ -62,11 +62,11 @@ def test_hidden_files_are_passed_over(tmp_path):
 
 
 def test_empty_files_and_false_dicom_count_as_damaged(tmp_path):
-    (tmp_path / "I10").touch()
-    (tmp_path / "I20.dcm").write_text("no DICOM at all")
+    (tmp_path / "I1").touch()
+    (tmp_path / "I2.dcm").write_text("no DICOM at all")
     (tmp_path / "readme.txt").write_text("no DICOM at all")
     found = find_series(tmp_path)
-    assert found.broken == (("file 1 of 3 (I10)", ""), ("file 2 of 3 (I20.dcm)", ""))
+    assert found.broken == (("file 1 of 3 (I1)", ""), ("file 2 of 3 (I2.dcm)", ""))
     assert found.ignored == 1
 
 

@@ -6,7 +6,6 @@ from calcohort.outcomes import UserError
 from calcohort.study import (
     ROOT,
     read_batches,
-    read_key,
     read_settings,
     read_sheet,
     settings_hash,
@@ -98,15 +97,3 @@ def test_new_scans_never_move_old_ones(tmp_path):
     assert second == {"batch-00003": ["new"], "batch-00002": ["c"], "batch-00001": ["a", "b"]}
     write_batches(table, read_batches(table, ["new"], size=2))
     assert read_batches(table, ["c", "x"], size=2) == {"batch-00002": ["c"], "batch-00004": ["x"]}
-
-
-def test_the_key_is_made_once_and_kept_to_its_owner(tmp_path, monkeypatch):
-    monkeypatch.delenv("CALCOHORT_KEY", raising=False)
-    path = tmp_path / "new" / "key"
-    key = read_key(str(path))
-    assert len(key) == 64
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert read_key(str(path)) == key
-    monkeypatch.setenv("CALCOHORT_KEY", "short")
-    with pytest.raises(UserError, match="shorter than 16"):
-        read_key(str(path))

@@ -35,6 +35,7 @@ def study(tmp_path):
                 "sheet": str(tmp_path / "scans.tsv"),
                 "results": str(tmp_path / "results"),
                 "pseudonym_key_file": str(tmp_path / "key"),
+                "private": str(tmp_path / "private"),
             }
         )
     )

@@ -1,5 +1,6 @@
 """A scan against its reference masks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,13 @@ def compare_scan(
     ct = volume.read(ct_path)
     findings: dict[str, Any] = {}
     if references.get("reference_root_mask"):
-        reference = _read_reference(references["reference_root_mask"], ct)
+        reference = _read_reference(references, "reference_root_mask", ct)
         findings |= _measured_in(ct, reference, settings)
         if read_record(root_record)["status"] == OK:
             root = volume.read_mask(root_path, ct.grid)
             findings |= compare_root(root, reference, ct.grid, box=_box(box_record))
     if references.get("reference_calcium_mask") and read_record(calcium_record)["status"] == OK:
-        reference = _read_reference(references["reference_calcium_mask"], ct, may_be_empty=True)
+        reference = _read_reference(references, "reference_calcium_mask", ct, may_be_empty=True)
         calcium = volume.read_mask(calcium_path, ct.grid, may_be_empty=True)
         findings["calcium_dice"] = dice(calcium, reference)
     return findings
@@ -62,10 +63,13 @@ def _measured_in(ct: volume.Volume, root: Any, settings: MeasureSettings) -> dic
     }
 
 
-def _read_reference(path: str, ct: volume.Volume, may_be_empty: bool = False) -> Any:
-    if not Path(path).is_file():
-        raise Excluded(Reason.NO_FILES, f"the reference mask {Path(path).name} does not exist")
-    return volume.read_mask(Path(path), ct.grid, may_be_empty=may_be_empty)
+def _read_reference(
+    references: Mapping[str, str], column: str, ct: volume.Volume, may_be_empty: bool = False
+) -> Any:
+    path = Path(references[column])
+    if not path.is_file():
+        raise Excluded(Reason.NO_FILES, f"the {column} of the sheet does not exist")
+    return volume.read_mask(path, ct.grid, may_be_empty=may_be_empty, what=f"the {column}")
 
 
 def _box(path: Path | None) -> tuple[list[int], list[int]] | None:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import tempfile
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -228,5 +229,14 @@ def _attempt(stage: str, scan_id: str, work: Callable[[], dict[str, Any]]) -> di
         return result | {
             "status": FAILED,
             "reason": Reason.CRASHED.value,
-            "detail": f"{type(error).__name__}: {error}".splitlines()[0],
+            "detail": f"{type(error).__name__} {_place(error)}",
         }
+
+
+def _place(error: Exception) -> str:
+    """Tell where in this library an error arose, and not what it says: that may quote a header."""
+    frames = traceback.extract_tb(error.__traceback__)
+    library = Path(__file__).parent
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(library)]
+    last = own[-1]
+    return f"in {Path(last.filename).relative_to(library.parent)}, line {last.lineno}"

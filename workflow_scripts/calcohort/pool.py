@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing import connection
 from pathlib import Path
@@ -169,8 +168,9 @@ def _work(scan_id: str, stage: Stage, send: connection.Connection) -> None:
         send.send(stage(scan_id, _sealed(run_stage)))
     except (UserError, OSError, MemoryError) as trouble:
         send.send(trouble)
-    except Exception:
-        send.send(RuntimeError(traceback.format_exc()))
+    except Exception as error:
+        log.exception("%s: unforeseen error", scan_id)
+        send.send(RuntimeError(f"{type(error).__name__} in the process of {scan_id}"))
 
 
 def _sealed(run: Run) -> Run:

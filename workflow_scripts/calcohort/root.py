@@ -73,9 +73,9 @@ def place_given(
         `no_files`, `mask_on_other_grid` or `mask_empty`.
     """
     if not given_path.is_file():
-        raise Excluded(Reason.NO_FILES, f"the root_mask {given_path.name} does not exist")
+        raise Excluded(Reason.NO_FILES, "the root_mask of the sheet does not exist")
     ct = volume.read(ct_path)
-    mask = volume.read_mask(given_path, ct.grid)
+    mask = volume.read_mask(given_path, ct.grid, what="the root_mask")
     sure = mask.astype(np.uint8) * np.uint8(CERTAIN)
     volume.write(mask_path, volume.Volume(mask, ct.affine))
     volume.write(sure_path, volume.Volume(sure, ct.affine))

@@ -4,19 +4,23 @@ import csv
 import functools
 import hashlib
 import json
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from calcohort.outcomes import UserError, atomic_path
 
 ROOT = Path(__file__).parents[2]
 MOST_PROBLEMS = 20
+IDENTIFYING_COLUMNS = frozenset(
+    "name patientname firstname lastname givenname familyname surname birthdate patientbirthdate "
+    "dateofbirth birthday dob patientid mrn medicalrecordnumber accession accessionnumber "
+    "studyinstanceuid seriesinstanceuid address telephone phone email ssn".split()
+)
 
 
 @functools.cache
@@ -92,8 +96,8 @@ def read_config(above: Path | None = None) -> dict[str, Any]:
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
     """SHA-256 of what decides the numbers: without paths, device, batching and training."""
-    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file"}
-    without |= {"training", "dicom_root", "private", "settle_minutes"}
+    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "training"}
+    without |= {"private", "link_table", "dates", "phantoms_only", "dicom_root", "settle_minutes"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
@@ -132,12 +136,12 @@ def read_sheet(path: Path) -> dict[str, dict[str, Any]]:
             "Columns are separated by tabs."
         )
     validator = Draft202012Validator(schema)
-    rows, problems = {}, []
+    rows, problems = {}, _identifying(path, columns)
     for number, line in enumerate(lines, start=2):
         row = {column: _cell(text, schema, column) for column, text in line.items() if column}
         filled = {column: value for column, value in row.items() if value is not None}
         problems += [
-            f"{path.name}, row {number}: {'.'.join(map(str, e.path)) or 'row'}: {e.message}"
+            f"{path.name}, row {number}: {'.'.join(map(str, e.path)) or 'row'}: {_told(e)}"
             for e in validator.iter_errors(filled)
         ]
         if None in line:
@@ -170,6 +174,23 @@ def read_scan_ids(path: Path) -> list[str]:
         if "scan_id" not in (reader.fieldnames or []):
             raise UserError(f"{Path(path).name}: column scan_id is missing.")
         return [row["scan_id"].strip() for row in reader]
+
+
+def _identifying(path: Path, columns: Iterable[str]) -> list[str]:
+    """Refuse columns that name a patient: all further columns travel to the results."""
+    return [
+        f"{path.name}: column {column} names a patient and would be copied into the results; "
+        "leave it out"
+        for column in columns
+        if re.sub("[^a-z]", "", column.lower()) in IDENTIFYING_COLUMNS
+    ]
+
+
+def _told(error: ValidationError) -> str:
+    """Tell what is wrong with a cell, without a scan_id that may be a name."""
+    if error.validator == "pattern":
+        return "letters, digits, '_', '.' and '-' are allowed, beginning with a letter or digit"
+    return error.message
 
 
 def _cell(text: str | None, schema: dict, column: str) -> Any:
@@ -229,30 +250,6 @@ def write_batches(path: Path, batches: Mapping[str, list[str]]) -> None:
         writer = csv.writer(out, delimiter="\t", lineterminator="\n")
         writer.writerow(["batch", "scan_id"])
         writer.writerows(sorted((batch, scan_id) for scan_id, batch in members.items()))
-
-
-def read_key(path: str) -> bytes:
-    """Read the secret key of the pseudonyms, from CALCOHORT_KEY or from a file made when missing.
-
-    Raises
-    ------
-    UserError
-        When the key is shorter than 16 bytes.
-    """
-    key = os.environ.get("CALCOHORT_KEY", "").encode()
-    file = Path(path).expanduser()
-    if not key:
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(file) as temporary:
-                temporary.touch(mode=0o600)
-                temporary.write_text(os.urandom(32).hex())
-        key = file.read_text().strip().encode()
-    if len(key) < 16:
-        raise UserError(
-            f"The pseudonym key ({file} or CALCOHORT_KEY) is shorter than 16 characters"
-        )
-    return key
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

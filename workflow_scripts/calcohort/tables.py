@@ -9,6 +9,7 @@ import pandas as pd
 from jsonschema import Draft202012Validator
 
 from calcohort import __version__
+from calcohort.dicom.dates import capped_age
 from calcohort.outcomes import EXCLUDED, FAILED, OK, atomic_path
 from calcohort.study import read_schema, settings_hash
 from calcohort.versions import STAGE_VERSIONS
@@ -82,6 +83,8 @@ def _scan(row: Record, series: Record, measured: Record) -> Record:
     }
     not_kept = {"dicom", "series_uid", "root_mask", "reference_root_mask", "reference_calcium_mask"}
     study = {column: value for column, value in row.items() if column not in not_kept}
+    if study.get("age") is not None:
+        study["age"] = capped_age(study["age"])
     return facts | study
 
 

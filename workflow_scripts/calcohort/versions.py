@@ -14,7 +14,7 @@ STAGE_VERSIONS = {
     "measure": 2,
     "picture": 1,
     "compare": 1,
-    "aggregate": 1,
+    "aggregate": 2,
     "agreement": 2,
     "laboratory": 1,
     "association": 1,

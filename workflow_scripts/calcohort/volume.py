@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from calcohort.outcomes import Excluded, Reason, atomic_path
+from calcohort.private import private_log
 
 CANONICAL = np.eye(4)
 
@@ -104,10 +105,11 @@ class Volume:
         return Grid(self.array.shape, self.affine)
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, what: str = "the image") -> Volume:
     """Read a 3-D NIfTI file in canonical orientation.
 
-    Integer files without scaling keep their type; others become float32.
+    Integer files without scaling keep their type; others become float32. `what` names the file in
+    sentences, as its own name may hold a patient's.
 
     Raises
     ------
@@ -123,14 +125,17 @@ def read(path: Path) -> Volume:
     except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError, AttributeError) as e:
         if isinstance(e, OSError) and e.errno:
             raise
-        raise Excluded(Reason.UNREADABLE, f"{Path(path).name} is not a readable NIfTI: {e}") from e
+        private_log.warning("%s: %s", path, e)
+        raise Excluded(
+            Reason.UNREADABLE, f"{what} is not a readable NIfTI ({type(e).__name__})"
+        ) from e
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[..., 0]
     if array.ndim != 3:
-        raise Excluded(Reason.UNREADABLE, f"{Path(path).name} has {array.ndim} axes, not 3")
+        raise Excluded(Reason.UNREADABLE, f"{what} has {array.ndim} axes, not 3")
     affine = image.affine
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise Excluded(Reason.UNREADABLE, f"{Path(path).name} has no usable affine")
+        raise Excluded(Reason.UNREADABLE, f"{what} has no usable affine")
     return Volume(np.ascontiguousarray(array.T), affine)
 
 
@@ -155,8 +160,10 @@ def write(path: Path, volume: Volume) -> None:
         nib.save(image, temporary)
 
 
-def read_mask(path: Path, grid: Grid, *, may_be_empty: bool = False) -> np.ndarray:
-    """Read a binary mask that lies on `grid`.
+def read_mask(
+    path: Path, grid: Grid, *, may_be_empty: bool = False, what: str = "the mask"
+) -> np.ndarray:
+    """Read a binary mask that lies on `grid`; `what` names it in sentences.
 
     Returns
     -------
@@ -168,19 +175,18 @@ def read_mask(path: Path, grid: Grid, *, may_be_empty: bool = False) -> np.ndarr
         `mask_on_other_grid` when shape or corners (0.01 mm) differ; `mask_empty` when the mask is
         empty (unless `may_be_empty`) or has more than one non-zero value.
     """
-    mask = read(path)
-    name = Path(path).name
+    mask = read(path, what)
     if not mask.grid.same_as(grid):
         raise Excluded(
             Reason.MASK_ON_OTHER_GRID,
-            f"{name} has shape {mask.array.shape} and spacing {mask.grid.spacing_mm.round(3)} mm, "
+            f"{what} has shape {mask.array.shape} and spacing {mask.grid.spacing_mm.round(3)} mm, "
             f"the scan {grid.shape} and {grid.spacing_mm.round(3)} mm, or their origins differ",
         )
     values = np.unique(mask.array)
     labels = np.count_nonzero(values)
     if labels > 1 or (labels == 0 and not may_be_empty):
         raise Excluded(
-            Reason.MASK_EMPTY, f"{name} holds the values {values[:5]}, not 0 and one label"
+            Reason.MASK_EMPTY, f"{what} holds the values {values[:5]}, not 0 and one label"
         )
     return mask.array != 0
 

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from calcohort.outcomes import Excluded, Reason
+from calcohort.private import private_log
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 UNIX_MODE_SHIFT = 16
@@ -80,6 +81,7 @@ def members(archive: Path, max_bytes: float) -> Iterator[Member]:
     try:
         yield from reader(archive, max_bytes)
     except DAMAGE as error:
+        private_log.warning("%s: %s", archive, error)
         raise Excluded(
             Reason.UNREADABLE, f"the archive is damaged ({type(error).__name__})"
         ) from error

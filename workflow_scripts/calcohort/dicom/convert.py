@@ -4,14 +4,14 @@ In: a folder, zip or tar of DICOM, a DICOM file, a list of the index, or a NIfTI
 `ct.nii.gz`, int16 HU in canonical orientation, and the findings of `series.json`.
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 from calcohort.dicom.archive import is_archive, unpack
 from calcohort.dicom.choose import Choice, choose_series
+from calcohort.dicom.dates import DROP, age_years, kept_date
 from calcohort.dicom.dcm2niix import run_dcm2niix
 from calcohort.dicom.decode import decode_each, plain_images
 from calcohort.dicom.facts import has_contrast, phase_percent
@@ -28,7 +28,9 @@ from calcohort.dicom.repair import sort_out
 from calcohort.dicom.resample import resample
 from calcohort.dicom.rule import DEFAULT_RULE, Rule
 from calcohort.dicom.verify import check_hounsfield, verified_hu
+from calcohort.keys import check_phantom
 from calcohort.outcomes import Excluded, Reason
+from calcohort.private import private_workspace
 from calcohort.volume import Volume, reorient, write
 
 __all__ = ["Limits", "Repairs", "convert_scan"]
@@ -43,6 +45,8 @@ def convert_scan(
     key: bytes,
     rule: Rule = DEFAULT_RULE,
     repairs: Repairs = NO_REPAIRS,
+    dates: str = DROP,
+    work: Path | None = None,
 ) -> dict:
     """Convert one scan to HU on a checked grid.
 
@@ -52,7 +56,7 @@ def convert_scan(
         Folder of DICOM (searched recursively), DICOMDIR, archive (`archive.SUFFIXES`), DICOM file,
         list of files written by the index, or NIfTI file.
     ct : Path
-        The image to write. A folder beside it is used for work and removed, also on failure.
+        The image to write.
     series_uid : str or None
         The series to take, else `choose_series` chooses. Of no meaning for NIfTI.
     limits : Limits
@@ -63,6 +67,11 @@ def convert_scan(
         Which series is taken; the series of a list has been chosen already.
     repairs : Repairs
         What is put right instead of excluding the scan.
+    dates : str
+        What is kept of the day of the scan: `drop`, `shift` or `keep_year` (`dicom.dates`).
+    work : Path, optional
+        Folder to work in, removed at the end, also on failure; one beside `ct` where not given.
+        What lies there, such as an unpacked zip, is not de-identified.
 
     Returns
     -------
@@ -83,7 +92,7 @@ def convert_scan(
         volume = read_ct(source, limits)
         write(ct, volume)
         return _blank_findings() | {"source": "nifti"} | _findings_of_volume(volume)
-    with _workspace(ct) as workspace:
+    with private_workspace(work or ct.parent / f".{ct.name}.converting") as workspace:
         max_bytes = limits.max_archive_gb * 1e9
         if source.name.endswith(LISTED):
             listing = read_listing(source)
@@ -94,6 +103,7 @@ def convert_scan(
                 source = unpack(source, workspace / "unpacked", max_bytes)
             found = take_frames_apart(find_series(source))
             choice = choose_series(found, series_uid, rule, key)
+        check_phantom(key, choice.series.first)
         _refuse_damage(found, choice)
         series, repaired = sort_out(choice.series, repairs)
         geometry = judge_series(series, limits, repairs)
@@ -108,21 +118,10 @@ def convert_scan(
     return (
         _blank_findings()
         | _findings_of_series(found, replace(choice, series=series), geometry, key)
+        | _findings_of_patient(geometry.images[0].header, dates, key)
         | _findings_of_volume(volume)
         | {"repairs": repaired}
     )
-
-
-@contextmanager
-def _workspace(ct: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `ct`; what a killed run left there is removed first."""
-    folder = ct.parent / f".{ct.name}.converting"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _refuse_damage(found: Found, choice: Choice) -> None:
@@ -158,9 +157,10 @@ def _blank_findings() -> dict:
         (
             "source modality manufacturer model kernel kv slice_thickness_mm slice_spacing_mm "
             "pixel_spacing_mm rows columns slices coverage_mm phase phase_percent trigger_time_ms "
-            "contrast contrast_agent image_type orientation transfer_syntax lossy_compression "
+            "contrast image_type orientation transfer_syntax lossy_compression "
             "rescale_slope rescale_intercept tilt_degrees position_error_mm hu_min hu_max "
-            "why_chosen candidates ignored_files repairs patient_hash study_hash series_hash"
+            "why_chosen candidates ignored_files repairs acquisition_date age_years "
+            "patient_hash study_hash series_hash"
         ).split()
     )
 
@@ -197,7 +197,6 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "phase_percent": percent,
         "trigger_time_ms": trigger_ms,
         "contrast": has_contrast(series.first),
-        "contrast_agent": text(header, "ContrastBolusAgent") or None,
         "image_type": text(header, "ImageType") or None,
         "orientation": numbers(header, "ImageOrientationPatient", 6).tolist(),
         "transfer_syntax": transfer_syntaxes(geometry.images),
@@ -209,9 +208,16 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "why_chosen": choice.why,
         "candidates": choice.candidates,
         "ignored_files": found.ignored,
-        "patient_hash": keyed_hash(key, "patient", text(header, "PatientID")),
         "study_hash": keyed_hash(key, "study", text(header, "StudyInstanceUID")),
         "series_hash": keyed_hash(key, "series", series.uid),
+    }
+
+
+def _findings_of_patient(header: Dataset, dates: str, key: bytes) -> dict:
+    return {
+        "patient_hash": keyed_hash(key, "patient", text(header, "PatientID")),
+        "acquisition_date": kept_date(header, dates, key),
+        "age_years": age_years(header),
     }
 
 

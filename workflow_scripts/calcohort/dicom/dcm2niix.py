@@ -7,8 +7,8 @@ import nibabel as nib
 import numpy as np
 
 from calcohort.dicom.find import Image, transfer_syntaxes
-from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason, UserError
+from calcohort.private import private_log
 from calcohort.volume import Volume
 
 OPTIONS = ("-b", "n", "-z", "n", "-g", "i", "-f", "ct")
@@ -63,12 +63,10 @@ def run_dcm2niix(images: tuple[Image, ...], workspace: Path, *, even: bool = Tru
     if not even:
         written = [path for path in written if path.name not in CORRECTED]
     if done.returncode not in ((0,) if even else (0, VARYING_GAPS)) or not written:
-        lines = (done.stdout + "\n" + done.stderr).splitlines()
-        errors = [clean(line) for line in lines if "error" in line.lower()]
-        said = f": {errors[0][:200]}" if errors else ""
+        private_log.warning("dcm2niix: %s\n%s", done.stdout, done.stderr)
         raise Excluded(
             Reason.NOT_CONVERTIBLE,
-            f"dcm2niix ended with status {done.returncode} on {transfer_syntaxes(images)}{said}",
+            f"dcm2niix ended with status {done.returncode} on {transfer_syntaxes(images)}",
         )
     if [path.name for path in written] != ["ct.nii"]:
         names = ", ".join(path.name for path in written)

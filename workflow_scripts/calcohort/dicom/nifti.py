@@ -7,7 +7,6 @@ import numpy as np
 
 from calcohort.dicom.faults import faults_of_size, raise_first
 from calcohort.dicom.limits import Limits
-from calcohort.dicom.pseudonymise import clean
 from calcohort.dicom.verify import as_int16, check_hounsfield
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Volume, read
@@ -37,11 +36,7 @@ def read_ct(source: Path, limits: Limits) -> Volume:
         `unreadable`, `no_pixel_spacing`, `tilted`, `too_few_slices`, `too_thick_slices`,
         `too_coarse_pixels`, `not_hounsfield`.
     """
-    try:
-        volume = read(source)
-    except Excluded as problem:
-        detail = clean(problem.detail.replace(str(source), "it").replace(source.name, "the file"))
-        raise Excluded(problem.reason, detail) from problem
+    volume = read(source)
     _check_header(nib.load(source).header)
     _check_axes(volume, limits)
     raise_first([*faults_of_size(volume.grid.spacing_mm, volume.array.shape[0], limits)])

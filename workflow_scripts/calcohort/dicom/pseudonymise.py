@@ -1,4 +1,4 @@
-"""Keyed hashes in the place of identifiers, and sentences freed of names, UIDs and paths.
+"""Keyed hashes in the place of identifiers, and names of files that tell nothing of a patient.
 
 A hash is HMAC-SHA256 (RFC 2104) under the study's secret key: the same patient, study or series has
 the same hash throughout a study, and nobody without the key can test a guessed identifier. A plain
@@ -8,12 +8,13 @@ SHA-256 of a short patient number could be reversed by trying all numbers.
 import hashlib
 import hmac
 import re
+import uuid
 
 from calcohort.outcomes import UserError
 
-PATH = re.compile(r"(?:/[^\s/'\":,]+)+")
-UID = re.compile(r"\b\d+(?:\.\d+){3,}\b")
-NEUTRAL_NAME = re.compile(r"[A-Za-z]{0,5}[-_]?\d{1,6}([-_]\d{1,6})?(\.(dcm|ima))?", re.IGNORECASE)
+RUNNING_NUMBER = re.compile(
+    r"(I|IM|IMG|IMAGE|CT|SLICE)?[-_]?(\d+)(?:[-_](\d+))?(\.(dcm|ima))?", re.IGNORECASE
+)
 
 
 def keyed_hash(key: bytes, kind: str, identifier: str) -> str | None:
@@ -46,16 +47,27 @@ def keyed_hash(key: bytes, kind: str, identifier: str) -> str | None:
     return hmac.new(key, f"{kind}\0{identifier}".encode(), hashlib.sha256).hexdigest()
 
 
-def clean(text: str) -> str:
-    """Return `text` on one line, without file paths and UIDs."""
-    return UID.sub("(uid)", PATH.sub("(path)", " ".join(text.split())))
+def keyed_number(key: bytes, kind: str, identifier: str) -> int:
+    """Return 64 bits of the keyed hash as a number; the identifier must not be blank."""
+    return int(keyed_hash(key, kind, identifier)[:16], 16)
+
+
+def keyed_uid(key: bytes, uid: str) -> str:
+    """Return a UID in the place of `uid`, the same for the same UID throughout a study.
+
+    It is `2.25.` and a UUID as a decimal number (DICOM PS3.5, B.2), made of the keyed hash.
+    """
+    digest = bytes.fromhex(keyed_hash(key, "uid", uid))
+    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def file_label(name: str, number: int, total: int) -> str:
     """Name a file by its place among the files sorted by path, and by its base name if neutral.
 
-    A base name counts as neutral when it is a short prefix and a running number (`IM-0001-0023`,
-    `1-013.dcm`); others may hold a patient's name or a UID and are left out.
+    A base name counts as neutral when it is a usual prefix and a number no larger than the number
+    of files (`IM-0001-0023`, `1-013.dcm`). Others may hold a name, a date, a patient's number or a
+    UID and are left out.
     """
-    neutral = f" ({name})" if NEUTRAL_NAME.fullmatch(name) else ""
-    return f"file {number} of {total}{neutral}"
+    found = RUNNING_NUMBER.fullmatch(name)
+    neutral = found and all(int(part) <= total for part in found.group(2, 3) if part)
+    return f"file {number} of {total} ({name})" if neutral else f"file {number} of {total}"

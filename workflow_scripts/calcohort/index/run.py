@@ -5,14 +5,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.dicom.rule import Rule
 from calcohort.index.catalogue import Row, studies, summarise_dirty
 from calcohort.index.publish import write_problems, write_series
 from calcohort.index.scans import Scans
 from calcohort.index.store import Store
 from calcohort.index.update import Update
-from calcohort.outcomes import UserError, read_record, write_record
+from calcohort.keys import fingerprint
+from calcohort.outcomes import read_record, write_record
+from calcohort.private import private_folder
 
 NS_PER_MINUTE = 60 * 10**9
 
@@ -44,10 +45,10 @@ def index_archive(
         For mistakes of the set-up: no folder, other choices than before, an open private folder.
     """
     private, cohort = private_folder(settings), Path(settings["results"], "cohort")
-    fingerprint = keyed_hash(key, "fingerprint", "calcohort")[:16]
-    choices = {"choose": settings["choose"], "studies": settings["studies"], "key": fingerprint}
+    of_key = fingerprint(key)[:16]
+    choices = {"choose": settings["choose"], "studies": settings["studies"], "key": of_key}
     scans = Scans(private, choices, key)
-    store = Store(private / "index.sqlite", fingerprint)
+    store = Store(private / "index.sqlite", of_key)
     roots = settings["dicom_root"]
     update = Update(store, key, processes)
     update.run([roots] if isinstance(roots, str) else roots)
@@ -91,20 +92,3 @@ def _rows(
             if (facts.series, facts.kind) in dirty or not scans.has_list(chosen.scan_id):
                 scans.write_list(store, study, chosen)
         yield from study.rows
-
-
-def private_folder(settings: Mapping[str, Any]) -> Path:
-    """Folder for what may name a patient, made where it is missing.
-
-    Raises
-    ------
-    UserError
-        When others can read it, or it lies in the results.
-    """
-    folder = Path(settings["private"])
-    if folder.resolve().is_relative_to(Path(settings["results"]).resolve()):
-        raise UserError("config: the `private` folder lies in the results, which are passed on.")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        raise UserError(f"Others can read the folder {folder}; run: chmod 700 {folder}")
-    return folder

@@ -117,9 +117,9 @@ def prepare_sample(
         network (`network_view`).
     """
     if not Path(mask_path).is_file():
-        raise Excluded(Reason.NO_FILES, f"the mask {Path(mask_path).name} does not exist")
+        raise Excluded(Reason.NO_FILES, "the reference_root_mask of the sheet does not exist")
     ct = volume.read(ct_path)
-    root = volume.read_mask(mask_path, ct.grid)
+    root = volume.read_mask(mask_path, ct.grid, what="the reference_root_mask")
     image, label = network_view(network, ct, root, scan_id, **view)
     block = tuple(block_kji)
     blocks = volume.downscale(image, block).array
