@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage, MediaStorageDirectoryStorage
 
-from calcohort.dicom.header import HEADER_ERRORS, read_header, text
+from calcohort.dicom.header import HEADER_ERRORS, read_header, text, without_warnings
 from calcohort.dicom.pseudonymise import file_label
 
 KEYWORDS = (
@@ -98,6 +98,7 @@ class Found:
     ignored: int
 
 
+@without_warnings()
 def find_series(source: Path | Iterable[Path]) -> Found:
     """Read the headers of all DICOM files under `source` and group them.
 
@@ -181,9 +182,8 @@ def claims_dicom(name: str, size: int) -> bool:
 
 def set_class(header: Dataset) -> None:
     """Take the SOP class from the file's meta information where that names it."""
-    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get(
-        "SOPClassUID"
-    )
+    named = text(header.file_meta, "MediaStorageSOPClassUID")
+    header.SOPClassUID = named or text(header, "SOPClassUID") or None
 
 
 def is_damaged(header: Dataset) -> bool:
