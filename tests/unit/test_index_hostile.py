@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import resource
 import socket
 import struct
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from calcohort.dicom.archive import is_archive, members, unpack
+from calcohort.dicom.facts import summarise
 from calcohort.dicom.find import KEYWORDS, find_series
 from calcohort.dicom.header import read_header, text
 from calcohort.index.read import DAMAGED, IMAGE, OTHER, UNREADABLE, read_files
+from calcohort.index.store import facts_from
 from calcohort.index.walk import walk
 from calcohort.outcomes import Excluded, Reason
 from dicom_factory import KEY, write_series
@@ -280,3 +283,39 @@ def test_archives_are_known_by_their_names(name):
 def test_text_is_not_an_image(tmp_path):
     (tmp_path / "a").write_text("x" * 500)
     assert [r.state for r in read_files(str(tmp_path), [("a", 500, 1)], KEY)] == [OTHER]
+
+
+def spoiled(header, rng):
+    """A header with a few bytes changed, put in, left out, or doubled."""
+    words = (b"\xff" * 4, b"SQ\0\0\xff\xff\xff\xff", b"\0", b"nan ", b"1e99", b"\\", b"\x1b$B")
+    content = bytearray(header)
+    for _ in range(rng.choice((1, 1, 2, 5, 20))):
+        at = rng.randrange(132, len(content))
+        change = rng.randrange(4)
+        if change == 0:
+            content[at] = rng.randrange(256)
+        elif change == 1:
+            content[at : at + rng.randrange(1, 9)] = rng.choice(words)
+        elif change == 2 and at > 200:
+            del content[at:]
+        else:
+            content[at:at] = content[at - rng.randrange(1, 40) : at]
+    return bytes(content)
+
+
+def test_index_and_conversion_see_the_same_in_spoiled_headers(tmp_path):
+    header = write_series(tmp_path / "a", positions=[[0, 0, 0]])[0].read_bytes()[:1400]
+    rng = random.Random(20)
+    seen = set()
+    for _ in range(400):
+        content = spoiled(header, rng)
+        (tmp_path / "a" / "a0000.dcm").write_bytes(content)
+        (read,) = read_files(str(tmp_path / "a"), [("a0000.dcm", len(content), 1)], KEY)
+        found = find_series(tmp_path / "a")
+        summaries = [summarise(series, KEY) for series in found.series]
+        expected = {(1, 0): IMAGE, (0, 1): DAMAGED, (0, 0): OTHER}
+        assert read.state == expected[len(found.series), len(found.broken)]
+        if summaries:
+            assert facts_from(read.facts) == summaries[0].facts
+        seen.add(read.state)
+    assert seen == {IMAGE, DAMAGED}

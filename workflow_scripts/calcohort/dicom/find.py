@@ -16,7 +16,7 @@ from pydicom.uid import (
 )
 
 from calcohort.dicom.damage import DAMAGED, raise_machine_trouble
-from calcohort.dicom.header import drop_unreadable, read_header, text
+from calcohort.dicom.header import drop_unreadable, read_header, text, without_warnings
 from calcohort.dicom.pseudonymise import file_label
 
 KEYWORDS = (
@@ -123,6 +123,7 @@ class Found:
     ignored: int
 
 
+@without_warnings()
 def find_series(source: Path | Iterable[Path]) -> Found:
     """Read the headers of all DICOM files under `source` and group them.
 
@@ -211,9 +212,8 @@ def claims_dicom(name: str, size: int) -> bool:
 
 def set_class(header: Dataset) -> None:
     """Take the SOP class from the file's meta information where that names it."""
-    header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID") or header.get(
-        "SOPClassUID"
-    )
+    named = text(header.file_meta, "MediaStorageSOPClassUID")
+    header.SOPClassUID = named or text(header, "SOPClassUID") or None
 
 
 def is_damaged(header: Dataset) -> bool:

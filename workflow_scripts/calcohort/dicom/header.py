@@ -6,10 +6,13 @@ claims gigabytes costs nothing, and pixels are never read.
 
 import io
 import struct
+import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
+from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
@@ -24,6 +27,14 @@ FIRST_BYTES = 16 * 1024
 MOST_BYTES = 16 * 1024**2
 GROWTH = 32
 PLAIN_TEXT = {"AE", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "UT"}
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep pydicom from warning of odd values: what matters is judged, and they may be names."""
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def read_header(stream: BinaryIO, keywords: Sequence[str]) -> FileDataset:
@@ -71,7 +82,7 @@ def read_header(stream: BinaryIO, keywords: Sequence[str]) -> FileDataset:
 
 
 def text(header: Dataset, keyword: str) -> str:
-    """Return an element as text, values joined by a backslash, empty where it is missing."""
+    """Return an element as text, values joined by a backslash, empty if missing or unusable."""
     tag = tag_for_keyword(keyword)
     element = header.get_item(tag)
     if element is None:
@@ -81,7 +92,11 @@ def text(header: Dataset, keyword: str) -> str:
         if (element.VR or dictionary_VR(tag)) in PLAIN_TEXT:
             parts = raw.decode("ascii").split("\\")
             return "\\".join(part.strip(" \0") for part in parts).strip()
-    value = header[tag].value
+    try:
+        with without_warnings():
+            value = header[tag].value
+    except HEADER_ERRORS:
+        return ""
     if value is None:
         return ""
     parts = value if isinstance(value, MultiValue) else [value]

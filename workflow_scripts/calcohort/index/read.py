@@ -2,14 +2,10 @@
 
 import json
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom.config import disable_value_validation
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
@@ -28,7 +24,7 @@ from calcohort.dicom.find import (
     set_class,
     text,
 )
-from calcohort.dicom.header import drop_unreadable, read_header
+from calcohort.dicom.header import drop_unreadable, read_header, without_warnings
 from calcohort.outcomes import Excluded
 
 IMAGE, OTHER, DAMAGED, UNREADABLE, NESTED = range(5)
@@ -67,15 +63,7 @@ class Read:
     instance: str = ""
 
 
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Odd values are the conversion's to judge: none is warned of here."""
-    with warnings.catch_warnings(), disable_value_validation():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@_without_warnings()
+@without_warnings()
 def read_files(folder: str, files: list[tuple[str, int, int]], key: bytes) -> list[Read]:
     """Read headers of files of one folder, each given by name, size and time of change."""
     found, facts = [], _FactsOfHeaders(key)
@@ -91,7 +79,7 @@ def read_files(folder: str, files: list[tuple[str, int, int]], key: bytes) -> li
     return found
 
 
-@_without_warnings()
+@without_warnings()
 def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]:
     """Read headers of an archive's members.
 
