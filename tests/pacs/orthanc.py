@@ -76,9 +76,12 @@ class Orthanc:
             "DicomAet": "ORTHANC",
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": False,
+            "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowMove": True,
             "AuthenticationEnabled": True,
             "RegisteredUsers": {USER: PASSWORD},
             "DicomModalities": {"us": ["CALCOHORT", "127.0.0.1", self.our_port]},
+            "MaximumStorageCacheSize": 0,
             "Plugins": [str(PLUGIN)],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         }
@@ -115,6 +118,12 @@ class Orthanc:
         series = [self.get(f"/series/{one}").json() for one in self.get("/series").json()]
         chosen = [one for one in series if one["MainDicomTags"].get("Modality") == modality]
         return [instance for one in chosen for instance in one["Instances"]]
+
+    def find(self, sop_instance_uid: str) -> str:
+        """Orthanc's id of an instance."""
+        tools = f"{self.url}/tools/lookup"
+        answer = requests.post(tools, data=sop_instance_uid, auth=(USER, PASSWORD), timeout=30)
+        return answer.json()[0]["ID"]
 
     def delete(self, instance: str) -> None:
         """Delete an instance."""

@@ -10,6 +10,8 @@ import pydicom
 import pytest
 import yaml
 from calcohort.node.settings import open_node
+from calcohort.node.web import WebNode
+from calcohort.node.worklist import pull_worklist, read_worklist
 from calcohort.outcomes import UserError
 from calcohort.phantom.series import Acquisition, write_series
 from calcohort.volume import Volume
@@ -140,8 +142,7 @@ def test_images_that_the_archive_has_no_more_are_told(archive, orthanc, tmp_path
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"ae_title": "OTHER"}, "refuses our AE title CALCOHORT"),
-        ({"our_ae_title": "STRANGER", "our_port": None}, "does not know the AE title STRANGER"),
+        ({"ae_title": "OTHER"}, "our AE title CALCOHORT"),
         ({"port": 1}, "does not answer"),
     ],
 )
@@ -152,6 +153,13 @@ def test_a_wrong_node_is_told_in_a_sentence(archive, orthanc, tmp_path, change, 
     assert code == 2
     assert told in output
     assert "Traceback" not in output
+
+
+def test_an_unknown_move_destination_is_named(archive, orthanc, tmp_path):
+    node = orthanc.dimse(move=True) | {"our_ae_title": "STRANGER"}
+    code, output, rows = pull(tmp_path, node, [["patient_id"], ["P1"]])
+    assert (code, rows[0]["outcome"], rows[0]["images_received"]) == (1, "incomplete", "0")
+    assert "C-MOVE to STRANGER ended with 0x" in output
 
 
 def test_a_wrong_password_is_told_in_a_sentence(archive, orthanc, tmp_path, monkeypatch):
@@ -173,9 +181,10 @@ def test_a_wrong_password_is_told_in_a_sentence(archive, orthanc, tmp_path, monk
     ],
 )
 def test_a_wrong_worklist_is_told_with_its_row(tmp_path, worklist, told):
-    code, output, _ = pull(tmp_path, {}, worklist)
-    assert code == 2
-    assert told in output
+    path = tmp_path / "worklist.tsv"
+    path.write_text("\n".join("\t".join(row) for row in worklist) + "\n")
+    with pytest.raises(UserError, match=told):
+        read_worklist(path)
 
 
 def test_without_a_node_nothing_is_asked(tmp_path):
@@ -184,15 +193,11 @@ def test_without_a_node_nothing_is_asked(tmp_path):
     assert "The config names no node" in output
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ("get", "move"))
 def test_fewer_images_than_announced_is_incomplete(archive, orthanc, tmp_path, way):
     """Images vanish from the archive's disk, not from its index."""
     uid = str(pydicom.dcmread(archive["early"][0]).SOPInstanceUID)
-    instance = next(
-        i
-        for i in orthanc.instances("CT")
-        if orthanc.get(f"/instances/{i}").json()["MainDicomTags"]["SOPInstanceUID"] == uid
-    )
+    instance = orthanc.find(uid)
     content = orthanc.get(f"/instances/{instance}/file").content
     stored = [p for p in orthanc.storage.rglob("*") if p.is_file() and p.read_bytes() == content]
     hidden = [path.rename(tmp_path / f"hidden{n}") for n, path in enumerate(stored)]
@@ -201,9 +206,28 @@ def test_fewer_images_than_announced_is_incomplete(archive, orthanc, tmp_path, w
     for path, place in zip(hidden, stored, strict=True):
         path.rename(place)
     assert stored
-    assert code == 1
+    assert code == 1, output
     assert "Traceback" not in output
     assert (rows[0]["outcome"], rows[0]["images_received"]) == ("incomplete", "11"), output
+
+
+def test_an_image_that_goes_meanwhile_is_incomplete(archive, orthanc, tmp_path):
+    """An image is deleted in the archive after it was announced by DICOMweb."""
+    gone = archive["early"][0]
+
+    class Fickle(WebNode):
+        def images(self, study_uid, series_uid):
+            announced = super().images(study_uid, series_uid)
+            orthanc.delete(orthanc.find(str(pydicom.dcmread(gone).SOPInstanceUID)))
+            return announced
+
+    node = Fickle(**orthanc.web())
+    rows = [{"row": "2", "patient_id": "P2", "study_date": "20190101"}]
+    with node.opened():
+        (pull,) = pull_worklist(node, rows, tmp_path, print)
+        assert list(node.store([gone])) == [gone]
+    assert (pull.outcome, pull.images_announced, pull.images_received) == ("incomplete", 12, 11)
+    assert "HTTP 404" in pull.detail
 
 
 def test_an_archive_that_is_down_is_no_node(archive, orthanc):

@@ -50,7 +50,13 @@ class Identity:
             "series_time": time,
         }
 
-    def dated(self, made: SOPClass) -> SOPClass:
-        """Put the time of the measurement in the place of the time of writing."""
+    def settled(self, made: SOPClass) -> SOPClass:
+        """Put our time and UIDs in the place of what highdicom takes from clock and dice."""
         made.InstanceCreationDate, made.InstanceCreationTime = made.ContentDate, made.ContentTime
+        for equipment in made.get("ContributingEquipmentSequence", ()):
+            if "ContributionDateTime" in equipment:
+                equipment.ContributionDateTime = self.measured
+        for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
+            for item in made.get(keyword, ()):
+                item.DimensionOrganizationUID = self.uid("dimensions")
         return made

@@ -88,7 +88,7 @@ def make_seg(
         content_creator_name="Calcohort^",
         **identity.of_series("seg"),
     )
-    return identity.dated(made)
+    return identity.settled(made)
 
 
 def _algorithm(

@@ -24,6 +24,19 @@ from calcohort.volume import Grid, Volume
 
 SAME_MM = 0.01
 AIR_HU = -1024
+MUST_BE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""Elements of type 2 of the Patient and General Study modules (DICOM PS3.3, C.7.1.1, C.7.2.1)."""
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 
@@ -126,7 +139,7 @@ def place_images(images: tuple[Image, ...], ct: Volume, error_mm: float) -> list
     ------
     Refused
         When an image does not lie on the grid (the scan was resampled), a voxel has no image or
-        two, or an image holds other HU than the scan.
+        two, an image holds other HU than the scan, or lacks a UID.
     """
     covered = np.zeros(ct.array.shape, dtype=bool)
     placed = []
@@ -143,11 +156,22 @@ def place_images(images: tuple[Image, ...], ct: Volume, error_mm: float) -> list
             raise Refused(problem.detail) from problem
         if not np.array_equal(np.maximum(hu, AIR_HU), np.maximum(ct.array[index], AIR_HU)):
             raise Refused("the source holds other values than the converted scan: it has changed")
-        header = pydicom.dcmread(image.path, stop_before_pixels=True)
-        placed.append(PlacedImage(header, index))
+        placed.append(PlacedImage(_header(image.path), index))
     if not covered.all():
         raise Refused("the source has fewer images than the converted scan has slices")
     return sorted(placed, key=lambda image: tuple(int(part.min()) for part in image.index))
+
+
+def _header(path: Path) -> pydicom.Dataset:
+    """Read all but the pixels; what DICOM lets be empty is empty where the file leaves it out."""
+    header = pydicom.dcmread(path, stop_before_pixels=True)
+    for keyword in MUST_BE:
+        if not header.get(keyword):
+            raise Refused(f"the source's images have no {keyword}")
+    for keyword in MAY_BE_EMPTY:
+        if keyword not in header:
+            setattr(header, keyword, "")
+    return header
 
 
 def _pixel_index(header: pydicom.Dataset, grid: Grid, tolerance_mm: float) -> tuple:

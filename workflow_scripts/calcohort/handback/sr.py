@@ -15,6 +15,7 @@ from highdicom.sr import (
     ObserverContext,
     QualitativeEvaluation,
     ReferencedSegment,
+    SourceSeriesForSegmentation,
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
@@ -73,13 +74,13 @@ def make_sr(
         is_verified=False,
         **identity.of_series("sr"),
     )
-    return identity.dated(made)
+    return identity.settled(made)
 
 
 def _root_group(seg: Segmentation, calcium: dict[str, Any], identity: Identity):
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking("Aortic root", identity.uid("tracking", "root")),
-        referenced_segment=ReferencedSegment.from_segmentation(seg, ROOT_SEGMENT),
+        referenced_segment=_segment(seg, ROOT_SEGMENT),
         finding_type=codes.AORTIC_ROOT,
         measurements=[
             _volume(calcium["root_volume_mm3"]),
@@ -119,7 +120,7 @@ def _rule_group(seg, calcium: dict[str, Any], rule: dict[str, Any], identity: Id
         common["tracking_identifier"] = _tracking(
             f"Calcium of the aortic root, {name}", identity.uid("tracking", "calcium")
         )
-        segment = ReferencedSegment.from_segmentation(seg, CALCIUM_SEGMENT)
+        segment = _segment(seg, CALCIUM_SEGMENT)
         return VolumetricROIMeasurementsAndQualitativeEvaluations(
             referenced_segment=segment, **common
         )
@@ -130,6 +131,16 @@ def formula(calcium: dict[str, Any], rule: str) -> str:
     """Return a rule's formula, with the value of k where it holds one."""
     text = RULES[rule].formula
     return f"{text}, k = {calcium['k']:g}" if "k " in text else text
+
+
+def _segment(seg: Segmentation, number: int) -> ReferencedSegment:
+    source = seg.ReferencedSeriesSequence[0].SeriesInstanceUID
+    return ReferencedSegment(
+        seg.SOPClassUID,
+        seg.SOPInstanceUID,
+        number,
+        source_series=SourceSeriesForSegmentation(source),
+    )
 
 
 def _volume(volume_mm3: float) -> Measurement:

@@ -43,7 +43,6 @@ SYNTAXES = (
     *JPEG2000TransferSyntaxes,
 )
 SUCCESS, PENDING, WARNING = 0x0000, (0xFF00, 0xFF01), 0xB000
-MOVE_DESTINATION_UNKNOWN = 0xA801
 NOT_ASKED_FOR, CANNOT_KEEP = 0x0124, 0xA700
 
 
@@ -191,14 +190,8 @@ class DimseNode:
         model = StudyRootQueryRetrieveInformationModelMove
         with self._associated([build_context(model)]) as association:
             for status, _ in association.send_c_move(asked, self.ae.ae_title, model):
-                if status and status.get("Status") == MOVE_DESTINATION_UNKNOWN:
-                    raise UserError(
-                        f"{self.name} does not know the AE title {self.ae.ae_title} to move images "
-                        f"to: its administrators must enter it with this machine's address and "
-                        f"port {self.our_port}; or leave out `our_port` to use C-GET."
-                    )
                 if not status or status.Status not in PENDING:
-                    self._final(status, "C-MOVE")
+                    self._final(status, f"C-MOVE to {self.ae.ae_title}")
 
     def _received(self, event: evt.Event) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)
@@ -226,7 +219,10 @@ class DimseNode:
                 "enter it, and `ae_title` must be the node's own."
             )
         if not association.is_established:
-            raise NodeTrouble(f"{self.name} does not answer, or takes none of what is asked")
+            raise NodeTrouble(
+                f"{self.name} does not answer, or refuses our AE title {self.ae.ae_title} or what "
+                "is asked"
+            )
         try:
             yield association
         finally:

@@ -15,7 +15,6 @@ from calcohort.node.node import TIMEOUT_S, Keep, NodeTrouble, Series
 from calcohort.outcomes import UserError
 
 ANY_SYNTAX = (("application/dicom", "*"),)
-BUSY = {408, 425, 429, 500, 502, 503, 504}
 
 
 class WebNode:
@@ -127,8 +126,6 @@ class WebNode:
                     f"{self.name} refuses us (HTTP {code}): set CALCOHORT_NODE_USER and "
                     "CALCOHORT_NODE_PASSWORD, or CALCOHORT_NODE_TOKEN."
                 ) from error
-            if code in BUSY:
-                raise NodeTrouble(f"{self.name} is in trouble (HTTP {code})") from error
-            raise UserError(f"{self.name} answers HTTP {code}: check `url`.") from error
+            raise NodeTrouble(f"{self.name} answers HTTP {code}") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise NodeTrouble(f"{self.name} does not answer") from error

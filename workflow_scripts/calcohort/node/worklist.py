@@ -6,6 +6,7 @@ at all, so that what is there is complete and a pull that was interrupted goes o
 
 import csv
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -23,8 +24,10 @@ KEYWORDS = {
 COLUMNS = ("scan_id", *KEYWORDS, "series_uid")
 UID = re.compile(r"[0-9.]{1,64}")
 WILDCARDS = re.compile(r"[*?\\]")
-MOST_IMAGES_ASKED = 256
-ROUNDS = 3
+ROUNDS = ((0, 512), (1, 32), (2, 1))
+"""Of a series: seconds to wait before, and the most images asked for at once."""
+MOST_TROUBLES = 3
+"""In a row, after which a round is given up."""
 
 PULLED, NOT_FOUND, SEVERAL = "pulled", "not_found", "several_studies"
 NO_CT, INCOMPLETE, CHANGED, FAILED = "no_ct", "incomplete", "changed", "failed"
@@ -175,21 +178,30 @@ def _pull_study(node: Node, pull: Pull, folder: Path) -> None:
     if not series:
         pull.outcome = NO_CT
         return
-    extra = 0
+    extra, troubles = 0, []
     for one in series:
         announced = patiently(lambda uid=one.uid: node.images(study_uid, uid))
         target = folder / study_uid / _safe(one.uid)
+        troubles.append(_pull_series(node, study_uid, one.uid, announced, target))
+        there = _there(target)
         pull.images_announced += len(announced)
-        pull.images_received += _pull_series(node, study_uid, one.uid, announced, target)
-        extra += len(_there(target) - announced)
+        pull.images_received += len(there & announced)
+        extra += len(there - announced)
     complete = pull.images_received == pull.images_announced > 0
     pull.outcome = (CHANGED if extra else PULLED) if complete else INCOMPLETE
-    pull.detail = f"{pull.images_received} of {pull.images_announced} images"
+    told = [f"{pull.images_received} of {pull.images_announced} images"]
+    pull.detail = "; ".join([*told, *sorted({str(trouble) for trouble in troubles if trouble})])
     pull.dicom = str(Path(study_uid, *([series[0].uid] if "series_uid" in pull.asked else [])))
 
 
-def _pull_series(node: Node, study_uid: str, uid: str, announced: set[str], target: Path) -> int:
-    """Fetch what is missing of a series, in a few rounds; return how many images are there."""
+def _pull_series(
+    node: Node, study_uid: str, uid: str, announced: set[str], target: Path
+) -> NodeTrouble | None:
+    """Fetch what is missing of a series; return the last trouble, if images are missing still.
+
+    The whole is asked for at once, then the missing ones in smaller groups, at last one by one: an
+    image that the node cannot send must not keep the others back.
+    """
     target.mkdir(parents=True, exist_ok=True)
 
     def keep(image_uid: str, content: bytes) -> bool:
@@ -199,19 +211,23 @@ def _pull_series(node: Node, study_uid: str, uid: str, announced: set[str], targ
             temporary.write_bytes(content)
         return True
 
-    def missing() -> list[str]:
-        return sorted(announced - _there(target))
-
-    def fetch_missing() -> None:
-        left = missing()
-        whole = len(left) == len(announced)
-        size = len(left) if whole else MOST_IMAGES_ASKED
-        for first in range(0, len(left), size or 1):
-            node.fetch(study_uid, uid, left[first : first + size], whole, keep)
-
-    for _ in range(ROUNDS):
-        patiently(fetch_missing)
-    return len(announced) - len(missing())
+    trouble = None
+    for wait_s, most in ROUNDS:
+        left = sorted(announced - _there(target))
+        if not left:
+            return None
+        time.sleep(wait_s)
+        whole = len(left) == len(announced) <= most
+        troubles = 0
+        for first in range(0, len(left), most):
+            try:
+                node.fetch(study_uid, uid, left[first : first + most], whole, keep)
+                troubles = 0
+            except NodeTrouble as problem:
+                trouble, troubles = problem, troubles + 1
+            if troubles == MOST_TROUBLES:
+                break
+    return trouble if announced - _there(target) else None
 
 
 def _there(target: Path) -> set[str]:
