@@ -60,14 +60,18 @@ class Orthanc:
     ----------
     folder : Path
         Its storage, configuration and log.
+    certificate : Path, optional
+        PEM of key and certificate: all connections are then encrypted, and DICOM's only from who
+        shows the same certificate.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: Path | None = None) -> None:
         self.folder = folder
         self.storage = folder / "storage"
         self.storage.mkdir(parents=True)
         self.http_port, self.dicom_port, self.our_port = (free_port() for _ in range(3))
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.certificate = certificate
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.http_port}"
         settings = {
             "StorageDirectory": str(self.storage),
             "IndexDirectory": str(self.storage),
@@ -85,6 +89,16 @@ class Orthanc:
             "Plugins": [str(PLUGIN)],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         }
+        if certificate:
+            pem = str(certificate)
+            settings |= {
+                "SslEnabled": True,
+                "SslCertificate": pem,
+                "DicomTlsEnabled": True,
+                "DicomTlsCertificate": pem,
+                "DicomTlsPrivateKey": pem,
+                "DicomTlsTrustedCertificates": pem,
+            }
         (folder / "orthanc.json").write_text(json.dumps(settings))
         self.process: subprocess.Popen | None = None
 
@@ -109,7 +123,8 @@ class Orthanc:
 
     def get(self, path: str) -> requests.Response:
         """GET a resource of Orthanc's own interface."""
-        answer = requests.get(self.url + path, auth=(USER, PASSWORD), timeout=30)
+        trusted = str(self.certificate) if self.certificate else True
+        answer = requests.get(self.url + path, auth=(USER, PASSWORD), timeout=30, verify=trusted)
         answer.raise_for_status()
         return answer
 
