@@ -1,6 +1,7 @@
 """The node of the config."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from calcohort.node.dimse import DimseNode
@@ -15,10 +16,13 @@ def open_node(settings: Mapping[str, Any]) -> Node:
     Raises
     ------
     UserError
-        When the config names no node.
+        When the config names no node, or a file of `tls` that does not exist.
     """
     if not settings:
         raise UserError("The config names no node: give `node:` an address or url (docs/pacs.md).")
+    for name, path in settings.get("tls", {}).items():
+        if not Path(path).is_file():
+            raise UserError(f"The config's node.tls.{name}, {path}, does not exist.")
     if "url" in settings:
         return WebNode(**settings)
     return DimseNode(**settings)

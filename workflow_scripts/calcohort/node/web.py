@@ -17,6 +17,15 @@ from calcohort.outcomes import UserError
 ANY_SYNTAX = (("application/dicom", "*"),)
 
 
+class _Session(requests.Session):
+    """A session whose own `verify` counts more than REQUESTS_CA_BUNDLE of the environment."""
+
+    def merge_environment_settings(self, url, proxies, stream, verify, cert):
+        """Let the session decide where the request does not."""
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
 class WebNode:
     """A node reached by its DICOMweb address.
 
@@ -33,7 +42,7 @@ class WebNode:
 
     def __init__(self, url: str, tls: Mapping[str, str] | None = None) -> None:
         self.name = url
-        session = requests.Session()
+        session = _Session()
         tls = tls or {}
         if "ca" in tls:
             session.verify = tls["ca"]
