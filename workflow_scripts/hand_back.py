@@ -8,6 +8,7 @@ some are not (the table says why); 2 a mistake in the set-up.
 import argparse
 import os
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def hand_back(asked: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     os.umask(OWNER_ONLY)
+    warnings.simplefilter("ignore")  # of the DICOM libraries: they quote names
     try:
         sys.exit(hand_back(parse()))
     except UserError as mistake:

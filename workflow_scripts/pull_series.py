@@ -9,6 +9,7 @@ fetches only what is missing. The folder names patients; it is made for its owne
 import argparse
 import os
 import sys
+import warnings
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,7 @@ def pull(asked: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     os.umask(OWNER_ONLY)
+    warnings.simplefilter("ignore")  # of the DICOM libraries: they quote names
     try:
         sys.exit(pull(parse()))
     except UserError as mistake:

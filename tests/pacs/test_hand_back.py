@@ -35,6 +35,7 @@ def command(name, *arguments):
     )
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output
+    assert "PATIENT" not in output, output
     return done.returncode, output
 
 

@@ -1,7 +1,7 @@
 """Hand back a cohort, and write a table of what became of each scan."""
 
 import csv
-import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -11,8 +11,6 @@ from typing import Any
 
 from calcohort.handback.scan import HandedBack, hand_back_scan
 from calcohort.outcomes import atomic_path
-
-log = logging.getLogger(__name__)
 
 COLUMNS = ("scan_id", "outcome", "detail")
 
@@ -63,14 +61,16 @@ def hand_back_cohort(
 
 
 def _hand_back(scan_id: str, source: Path, *, results: Path, folder: Path, **more) -> HandedBack:
-    """Hand back one scan; an unforeseen error is its own and leaves the others alone."""
+    """Hand back one scan; an unforeseen error is its own, and may name the patient."""
     try:
         return hand_back_scan(
             scan_id, results / "scans" / scan_id, source, folder / scan_id, **more
         )
-    except Exception as error:
-        log.exception("%s: unforeseen error", scan_id)
-        return HandedBack(scan_id, "failed", f"{type(error).__name__}, see the log")
+    except Exception:
+        place = folder / scan_id / "error.txt"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(traceback.format_exc(), encoding="utf-8")
+        return HandedBack(scan_id, "failed", f"an unforeseen error, told in {place}")
 
 
 def counts(done: Iterable[HandedBack]) -> str:

@@ -159,7 +159,7 @@ def place_images(images: tuple[Image, ...], ct: Volume, error_mm: float) -> list
         placed.append(PlacedImage(_header(image.path), index))
     if not covered.all():
         raise Refused("the source has fewer images than the converted scan has slices")
-    return sorted(placed, key=lambda image: tuple(int(part.min()) for part in image.index))
+    return sorted(placed, key=lambda image: tuple(int(np.min(part)) for part in image.index))
 
 
 def _header(path: Path) -> pydicom.Dataset:
@@ -196,5 +196,7 @@ def _pixel_index(header: pydicom.Dataset, grid: Grid, tolerance_mm: float) -> tu
         )
     first, end_of_row, end_of_column, _ = voxels
     step_c, step_r = (end_of_row - first) // (columns - 1), (end_of_column - first) // (rows - 1)
-    r, c = np.arange(rows)[:, None], np.arange(columns)
-    return tuple(first[axis] + r * step_r[axis] + c * step_c[axis] for axis in range(3))
+    r, c = np.arange(rows)[:, None], np.arange(columns)[None, :]
+    return tuple(
+        first[axis] + (r * step_r[axis] if step_r[axis] else c * step_c[axis]) for axis in range(3)
+    )
