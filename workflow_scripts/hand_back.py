@@ -33,7 +33,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--configfile", type=Path, help="as snakemake's: laid over config.yaml")
     parser.add_argument("--scans", nargs="+", metavar="SCAN_ID", help="only these")
     parser.add_argument("--store", action="store_true", help="send the objects to the node")
-    parser.add_argument("--jobs", type=int, default=1, help="processes of about 2 GB each")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of about 1 GB each")
     return parser.parse_args(arguments)
 
 

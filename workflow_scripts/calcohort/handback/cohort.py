@@ -38,7 +38,7 @@ def hand_back_cohort(
     key, max_archive_bytes
         See `hand_back_scan`.
     jobs : int
-        Processes; each needs about 2 GB.
+        Processes; each needs about 1 GB.
     report : callable
         Takes a line for each scan.
     """
