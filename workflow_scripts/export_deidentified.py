@@ -9,14 +9,14 @@ import csv
 import sys
 from pathlib import Path
 
-from calcohort.dicom.archive import unpack
 from calcohort.dicom.convert import Limits
 from calcohort.dicom.export import export_series
+from calcohort.dicom.source import files_of
 from calcohort.keys import study_key
 from calcohort.logs import log_privately
 from calcohort.outcomes import OK, Excluded, UserError, atomic_path, read_record
 from calcohort.private import private_folder, private_workspace
-from calcohort.study import read_config, read_settings, read_sheet
+from calcohort.study import read_config, read_settings, read_sheet, sheet_of
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -51,11 +51,8 @@ def export_scan(scan_id: str, row: dict, settings: dict, key: bytes, folder: Pat
         log_privately(private / "logs/export_deidentified" / f"{scan_id}.log"),
         private_workspace(private / "work" / f"export-{scan_id}") as work,
     ):
-        if source.suffix.lower() == ".zip":
-            unpack(source, work / "unpacked", Limits(**settings["convert"]).max_archive_gb * 1e9)
-            source = work / "unpacked"
         return export_series(
-            source,
+            files_of(source, work, Limits(**settings["convert"]).max_archive_gb * 1e9),
             folder / scan_id,
             series_hash=record["series_hash"],
             key=key,
@@ -66,7 +63,7 @@ def export_scan(scan_id: str, row: dict, settings: dict, key: bytes, folder: Pat
 def run(asked: argparse.Namespace) -> list[dict]:
     """Export the scans; return a row of export.csv for each."""
     settings = read_settings(read_config(asked.configfile))
-    sheet, key = read_sheet(settings["sheet"]), study_key(settings)
+    sheet, key = read_sheet(sheet_of(settings)), study_key(settings)
     if unknown := sorted(set(asked.scans or []).difference(sheet)):
         raise UserError(f"not in the sheet: {', '.join(unknown)}")
     rows = []

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from calcohort.links import append_links
 from calcohort.outcomes import UserError
-from calcohort.study import read_config, read_settings, read_sheet
+from calcohort.study import read_config, read_settings, read_sheet, sheet_of
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--configfile", type=Path, help="as snakemake's: laid over config.yaml")
     try:
         settings = read_settings(read_config(parser.parse_args().configfile))
-        added, missing = append_links(settings, read_sheet(settings["sheet"]))
+        added, missing = append_links(settings, read_sheet(sheet_of(settings)))
     except UserError as problem:
         sys.exit(f"write_link_table: {problem}")
     print(f"{added} scans added to {Path(settings['private'], 'link_table.csv')}")

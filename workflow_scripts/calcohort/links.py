@@ -6,17 +6,14 @@ headers of the sheet's sources, so that the jobs of a study need not meet in one
 
 import csv
 import fcntl
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pydicom
-from pydicom.dataset import Dataset
-
 from calcohort.dicom.dates import DATES, acquisition_date
-from calcohort.dicom.find import text
+from calcohort.dicom.header import text
 from calcohort.dicom.pseudonymise import keyed_hash
+from calcohort.dicom.source import headers_of
 from calcohort.keys import study_key
 from calcohort.logs import log_privately
 from calcohort.outcomes import OK, UserError, read_record
@@ -102,7 +99,7 @@ def _converted(settings: Mapping[str, Any], sheet: Mapping[str, Any]) -> Iterato
 
 
 def _row(source: Path, series_hash: str, key: bytes) -> dict[str, str] | None:
-    for header in _headers(source):
+    for header in headers_of(source, READ):
         if keyed_hash(key, "series", text(header, "SeriesInstanceUID")) == series_hash:
             named = {keyword: text(header, keyword) for keyword in COLUMNS[4:7]}
             return {
@@ -113,23 +110,3 @@ def _row(source: Path, series_hash: str, key: bytes) -> dict[str, str] | None:
                 "date": acquisition_date(header) or "",
             }
     return None
-
-
-def _headers(source: Path) -> Iterator[Dataset]:
-    """Headers of a source one by one; what cannot be read names nobody and is passed over."""
-    if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            for member in archive.infolist():
-                with archive.open(member) as file:
-                    yield from _header(file)
-        return
-    for path in [source] if source.is_file() else sorted(source.rglob("*")):
-        if path.is_file():
-            yield from _header(path)
-
-
-def _header(file: Any) -> Iterator[Dataset]:
-    try:
-        yield pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(READ))
-    except Exception:
-        return

@@ -44,6 +44,7 @@ OF_THE_MACHINE = {
     "device",
     "batch_size",
     "pseudonym_key_file",
+    "node",
     "weights",
 }
 

@@ -96,7 +96,7 @@ def read_config(above: Path | None = None) -> dict[str, Any]:
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
     """SHA-256 of what decides the numbers: without paths, device, batching and training."""
-    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "training"}
+    without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "training", "node"}
     without |= {"private", "link_table", "dates", "phantoms_only", "dicom_root", "settle_minutes"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

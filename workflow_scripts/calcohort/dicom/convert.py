@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from calcohort.dicom.archive import is_archive, unpack
 from calcohort.dicom.choose import Choice, choose_series
 from calcohort.dicom.dates import DROP, age_years, kept_date
 from calcohort.dicom.dcm2niix import run_dcm2niix
@@ -20,13 +19,14 @@ from calcohort.dicom.find import Found, find_series, number, numbers, text, tran
 from calcohort.dicom.judge import Geometry, judge_series
 from calcohort.dicom.limits import NO_REPAIRS, Limits, Repairs
 from calcohort.dicom.listing import SUFFIX as LISTED
-from calcohort.dicom.listing import gather, listed_series, read_listing
+from calcohort.dicom.listing import listed_series, read_listing
 from calcohort.dicom.multiframe import take_frames_apart
 from calcohort.dicom.nifti import SUFFIXES, read_ct
 from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.dicom.repair import sort_out
 from calcohort.dicom.resample import resample
 from calcohort.dicom.rule import DEFAULT_RULE, Rule
+from calcohort.dicom.source import files_of
 from calcohort.dicom.verify import check_hounsfield, verified_hu
 from calcohort.keys import check_phantom
 from calcohort.outcomes import Excluded, Reason
@@ -94,14 +94,10 @@ def convert_scan(
         return _blank_findings() | {"source": "nifti"} | _findings_of_volume(volume)
     with private_workspace(work or ct.parent / f".{ct.name}.converting") as workspace:
         max_bytes = limits.max_archive_gb * 1e9
+        found = take_frames_apart(find_series(files_of(source, workspace, max_bytes)))
         if source.name.endswith(LISTED):
-            listing = read_listing(source)
-            found = take_frames_apart(find_series(gather(listing, workspace, max_bytes)))
-            choice = listed_series(found, listing, key)
+            choice = listed_series(found, read_listing(source), key)
         else:
-            if source.is_file() and is_archive(source):
-                source = unpack(source, workspace / "unpacked", max_bytes)
-            found = take_frames_apart(find_series(source))
             choice = choose_series(found, series_uid, rule, key)
         check_phantom(key, choice.series.first)
         _refuse_damage(found, choice)

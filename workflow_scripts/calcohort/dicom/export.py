@@ -28,6 +28,7 @@ from calcohort.dicom.choose import choose_series
 from calcohort.dicom.dates import SHIFT, shifted
 from calcohort.dicom.find import Image, find_series, text
 from calcohort.dicom.pseudonymise import keyed_hash, keyed_uid
+from calcohort.dicom.rule import DEFAULT_RULE
 from calcohort.outcomes import Excluded, UserError
 
 KEPT_TOO = (
@@ -51,7 +52,9 @@ OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 LIBRARY = "grand-challenge-dicom-de-identifier"
 
 
-def export_series(source: Path, folder: Path, *, series_hash: str, key: bytes, dates: str) -> int:
+def export_series(
+    source: Path | list[Path], folder: Path, *, series_hash: str, key: bytes, dates: str
+) -> int:
     """Write one series without identity, its pixels bit for bit.
 
     Parameters
@@ -162,14 +165,14 @@ def _procedure() -> dict:
     return ours
 
 
-def _images(source: Path, series_hash: str, key: bytes) -> tuple[Image, ...]:
+def _images(source: Path | list[Path], series_hash: str, key: bytes) -> tuple[Image, ...]:
     found = find_series(source)
     uids = {series.uid for series in found.series}
     uid = next((uid for uid in uids if keyed_hash(key, "series", uid) == series_hash), None)
     if uid is None:
         raise UserError("the series that was converted is not in the source any more")
     try:
-        return choose_series(found, uid, 0, key).series.images
+        return choose_series(found, uid, DEFAULT_RULE, key).series.images
     except Excluded as problem:
         raise UserError(problem.detail) from problem
 

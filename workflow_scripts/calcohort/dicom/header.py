@@ -95,7 +95,7 @@ def text(header: Dataset, keyword: str) -> str:
     try:
         with without_warnings():
             value = header[tag].value
-    except HEADER_ERRORS:
+    except DAMAGED:
         return ""
     if value is None:
         return ""
@@ -107,7 +107,7 @@ def drop_unreadable(header: Dataset) -> None:
     """Remove the elements whose value cannot be understood: they count as missing."""
     for tag in list(header.keys()):
         try:
-            text(header, header[tag].keyword)
+            str(header[tag].value)
         except DAMAGED:
             del header[tag]
 

@@ -24,7 +24,7 @@ from calcohort.dicom.find import (
     set_class,
     text,
 )
-from calcohort.dicom.header import drop_unreadable, read_header, without_warnings
+from calcohort.dicom.header import read_header, without_warnings
 from calcohort.outcomes import Excluded
 
 IMAGE, OTHER, DAMAGED, UNREADABLE, NESTED = range(5)
@@ -140,11 +140,7 @@ def _read(
             return Read(name, size, mtime_ns, OTHER)
         if is_damaged(header):
             return Read(name, size, mtime_ns, DAMAGED)
-        try:
-            facts = facts_of_header(header)
-        except DAMAGED_HEADER:
-            drop_unreadable(header)
-            facts = facts_of_header(header)
+        facts = facts_of_header(header)
         point = numbers(header, "ImagePositionPatient", 3)
         position = None if point is None else tuple(point.tolist())
         return Read(name, size, mtime_ns, IMAGE, facts, position, text(header, "SOPInstanceUID"))

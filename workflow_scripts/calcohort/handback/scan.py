@@ -1,0 +1,130 @@
+"""Hand back one scan: from its results and its source to `seg.dcm` and `sr.dcm`."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+
+from calcohort import __version__, volume
+from calcohort.dicom.find import Image
+from calcohort.handback.identity import Identity
+from calcohort.handback.seg import make_seg
+from calcohort.handback.source import Refused, find_images, opened, place_images
+from calcohort.handback.sr import formula, make_sr
+from calcohort.outcomes import OK, atomic_path, read_record
+
+RECORDS = ("series.json", "root.json", "calcium.json")
+IMAGES = ("ct.nii.gz", "root_mask.nii.gz", "calcium_mask.nii.gz")
+OBJECTS = ("seg.dcm", "sr.dcm")
+OBJECTS_VERSION = 1
+"""Raise it when the same results shall make other objects: they get other UIDs."""
+
+
+@dataclass(frozen=True)
+class HandedBack:
+    """What became of one scan.
+
+    `outcome` is ``written``, ``unchanged`` (the objects of these results are there already),
+    ``not_measured`` or ``refused``; `detail` is one sentence for the latter two.
+    """
+
+    scan_id: str
+    outcome: str
+    detail: str = ""
+
+
+def hand_back_scan(
+    scan_id: str, results: Path, source: Path, folder: Path, *, key: bytes, max_archive_bytes: float
+) -> HandedBack:
+    """Write the masks and measurements of a scan as DICOM objects of its own study.
+
+    Parameters
+    ----------
+    scan_id : str
+        The scan.
+    results : Path
+        Its folder of results.
+    source : Path
+        Its DICOM, as the sheet names it.
+    folder : Path
+        Where `seg.dcm` and `sr.dcm` go. They name the patient.
+    key : bytes
+        The study's key, by which the converted series is known again.
+    max_archive_bytes : float
+        Most that a zip may unpack to.
+
+    Notes
+    -----
+    A scan that was not measured gets no object: an archive's reader must never take a missing
+    measurement for a measured 0. What an earlier run wrote for it is removed.
+    """
+    records = {name: read_record(results / name) for name in RECORDS if (results / name).is_file()}
+    ended = next((r for r in records.values() if r["status"] != OK), None)
+    if ended or len(records) < len(RECORDS):
+        _remove(folder)
+        why = ended["reason"] if ended else "the chain has not come to its end"
+        return HandedBack(scan_id, "not_measured", why)
+    identity = _identity(results)
+    if _holds(folder, identity):
+        return HandedBack(scan_id, "unchanged")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with opened(source, folder, max_archive_bytes) as found:
+            images = find_images(found, records["series.json"], key)
+            _write(results, folder, images, records, identity)
+    except Refused as problem:
+        _remove(folder)
+        return HandedBack(scan_id, "refused", str(problem))
+    return HandedBack(scan_id, "written")
+
+
+def _write(
+    results: Path,
+    folder: Path,
+    images: tuple[Image, ...],
+    records: dict[str, dict],
+    identity: Identity,
+) -> None:
+    ct = volume.read(results / "ct.nii.gz")
+    root = volume.read_mask(results / "root_mask.nii.gz", ct.grid)
+    calcium = volume.read_mask(results / "calcium_mask.nii.gz", ct.grid, may_be_empty=True)
+    measured = records["calcium.json"]
+    error_mm = records["series.json"]["position_error_mm"] or 0.0
+    placed = [i for i in place_images(images, ct, error_mm) if i.of(root).any()]
+    seg = make_seg(
+        placed,
+        root,
+        calcium,
+        identity=identity,
+        root_source=measured["root_source"],
+        calcium_rule=formula(measured, measured["mask_rule"]),
+    )
+    sr = make_sr([image.header for image in placed], seg, measured, identity=identity)
+    for name, made in zip(OBJECTS, (seg, sr), strict=True):
+        with atomic_path(folder / name) as temporary:
+            made.save_as(temporary)
+
+
+def _identity(results: Path) -> Identity:
+    digest = hashlib.sha256(f"{__version__} {OBJECTS_VERSION}".encode())
+    for name in (*RECORDS, *IMAGES):
+        digest.update(hashlib.sha256((results / name).read_bytes()).digest())
+    measured = datetime.fromtimestamp((results / "calcium.json").stat().st_mtime)
+    return Identity(digest.hexdigest(), measured.replace(microsecond=0), __version__)
+
+
+def _holds(folder: Path, identity: Identity) -> bool:
+    """Tell whether the folder holds the objects of these very results."""
+    paths = [folder / name for name in OBJECTS]
+    if not all(path.is_file() for path in paths):
+        return False
+    tags = ["SOPInstanceUID"]
+    uids = [pydicom.dcmread(p, specific_tags=tags).SOPInstanceUID for p in paths]
+    return uids == [identity.uid("seg"), identity.uid("sr")]
+
+
+def _remove(folder: Path) -> None:
+    for name in OBJECTS:
+        (folder / name).unlink(missing_ok=True)
