@@ -11,12 +11,19 @@ from calcohort.laboratory.formula import check_formulas
 from calcohort.lock import lock_results
 from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
-from calcohort.study import read_batches, read_settings, read_sheet, write_batches
+from calcohort.study import (
+    check_score_references,
+    read_batches,
+    read_settings,
+    read_sheet,
+    write_batches,
+)
 from calcohort.versions import STAGE_VERSIONS
 
 try:
     SETTINGS = read_settings(config)
     SHEET = read_sheet(SETTINGS["sheet"])
+    check_score_references(SHEET, SETTINGS)
     check_formulas(SETTINGS["laboratory"]["rules"])
 except UserError as mistake:
     raise WorkflowError(str(mistake))

@@ -3,6 +3,7 @@ rule measure_calcium:
         ct=f"{SCAN}/ct.nii.gz",
         root=f"{SCAN}/root_mask.nii.gz",
         upstream=f"{SCAN}/root.json",
+        series=f"{SCAN}/series.json",
     output:
         mask=f"{SCAN}/calcium_mask.nii.gz",
         voxels=f"{SCAN}/root_voxels.npz",
@@ -16,6 +17,7 @@ rule measure_calcium:
         runtime=growing(5),
     params:
         settings=SETTINGS["measure"],
+        scores=SETTINGS["scores"],
         version=STAGE_VERSIONS["measure"],
     message:
         "Measure {wildcards.scan_id}"

@@ -2,6 +2,7 @@ rule write_report:
     input:
         scans=f"{COHORT}/scans.csv",
         calcium=f"{COHORT}/calcium.csv",
+        scores=f"{COHORT}/scores.csv",
         segmentation=f"{COHORT}/segmentation.csv",
         agreement=f"{COHORT}/agreement.csv",
         categories=f"{COHORT}/categories.csv",

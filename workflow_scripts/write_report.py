@@ -8,6 +8,7 @@ from calcohort.provenance import collect
 from calcohort.report.associations import association_sections
 from calcohort.report.laboratory import laboratory_section
 from calcohort.report.page import find_figures, write_report
+from calcohort.report.passport import passport_sections
 from calcohort.tables import read_table
 from calcohort.versions import STAGE_VERSIONS
 
@@ -36,7 +37,11 @@ if __name__ == "__main__":
         write_report(
             Path(output.page),
             title="Calcium of the aortic root",
-            further=[laboratory, *association_sections(read_table(source.associations), rule)],
+            further=[
+                *passport_sections(read_table(source.scores)),
+                laboratory,
+                *association_sections(read_table(source.associations), rule),
+            ],
             figures=find_figures(Path(source.figures), rule),
             pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),
             provenance=provenance,

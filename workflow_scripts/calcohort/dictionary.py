@@ -9,6 +9,7 @@ TABLES = (
     "sheet",
     "scans",
     "calcium",
+    "scores",
     "segmentation",
     "agreement",
     "categories",

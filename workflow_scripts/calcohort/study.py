@@ -129,6 +129,33 @@ def read_sheet(path: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
+def check_score_references(
+    sheet: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
+) -> None:
+    """Refuse references of scores that the study does not compute.
+
+    Raises
+    ------
+    UserError
+        When the sheet holds a mass or a score and the settings leave it out.
+    """
+    given = {column for row in sheet.values() for column, value in row.items() if value is not None}
+    scores = settings["scores"]
+    needs = {
+        "reference_score": ("passport: true", scores["passport"]),
+        "reference_mass_mg": (
+            "passport: true, mass_calibration: …",
+            scores["passport"] and scores["mass_calibration"],
+        ),
+    }
+    for column, (needed, fulfilled) in needs.items():
+        if not fulfilled and any(name.startswith(column) for name in given):
+            raise UserError(
+                f"The sheet has {column}, which is compared with nothing as long as config.yaml "
+                f"lacks `scores: {{{needed}}}`; set it or leave the column out."
+            )
+
+
 def read_scan_ids(path: Path) -> list[str]:
     """Read only the scans' identities, in the sheet's order, without a check of the other columns.
 
