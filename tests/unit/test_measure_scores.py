@@ -148,7 +148,7 @@ def test_contrast_takes_the_main_rules_threshold_and_says_so():
 
 
 def test_every_rule_has_its_score_where_asked():
-    """A root of 600 HU with a block of 2 × 4 × 4 voxels of 1200 HU, spacing 0.625 × 0.5 × 0.5 mm."""
+    """A root of 600 HU with 2 × 4 × 4 voxels of 1200 HU, spacing 0.625 × 0.5 × 0.5 mm."""
     hu = np.full((48, 50, 50), 600, np.int16)
     hu[2:4, 5:9, 5:9] = 1200
     ct, root = ct_of(hu, (0.625, 0.5, 0.5)), np.ones(hu.shape, bool)

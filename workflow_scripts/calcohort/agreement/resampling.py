@@ -56,7 +56,7 @@ def error_statistics(a: np.ndarray, r: np.ndarray) -> dict[str, float]:
 
 
 def _intervals(e: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends ``(3,)`` of the intervals of ``ln MAE``, ``ln RMSE`` and ``ln(1 - R²)``.
+    """Bound ``ln MAE``, ``ln RMSE`` and ``ln(1 - R²)``: low and high ends ``(3,)``.
 
     Parameters
     ----------
