@@ -24,6 +24,7 @@ include: "rules/assess_agreement.smk"
 include: "rules/compare_thresholds.smk"
 include: "rules/associate_outcomes.smk"
 include: "rules/write_report.smk"
+include: "rules/write_paper.smk"
 include: "rules/prepare_sample.smk"
 include: "rules/split_folds.smk"
 include: "rules/train_fold.smk"
@@ -56,6 +57,11 @@ rule all:
     default_target: True
     input:
         f"{COHORT}/report.html",
+
+
+rule paper:
+    input:
+        f"{COHORT}/paper",
 
 
 rule train:

@@ -65,10 +65,17 @@ def read_config(above: Path | None = None) -> dict[str, Any]:
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides the numbers: without paths, device, batching and training."""
+    """SHA-256 of what decides the numbers: without paths, device, batching, training and look.
+
+    Weights count by their own SHA-256, not by where they lie.
+    """
     without = {"sheet", "results", "device", "batch_size", "plan_in_full", "pseudonym_key_file"}
-    without |= {"training"}
+    without |= {"training", "paper"}
     deciding = {key: value for key, value in settings.items() if key not in without}
+    for stage in ("localise", "segment"):
+        if stage in deciding:
+            network = {k: v for k, v in deciding[stage]["network"].items() if k != "weights"}
+            deciding[stage] = deciding[stage] | {"network": network}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 

@@ -19,6 +19,7 @@ STAGE_VERSIONS = {
     "laboratory": 2,
     "association": 1,
     "report": 2,
+    "paper": 1,
     "prepare": 1,
     "train": 1,
     "judge": 1,
