@@ -10,6 +10,8 @@ rule write_report:
         k_fits=f"{COHORT}/k_fits.csv",
         curves=f"{COHORT}/curves",
         associations=f"{COHORT}/associations.csv",
+        control_charts=f"{COHORT}/control_charts.csv",
+        drift=f"{COHORT}/drift",
         figures=f"{COHORT}/figures",
         pictures=expand(f"{SCAN}/qc.png", scan_id=SHEET),
     output:

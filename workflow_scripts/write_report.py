@@ -6,6 +6,7 @@ from calcohort.logs import job_log
 from calcohort.outcomes import write_record
 from calcohort.provenance import collect
 from calcohort.report.associations import association_sections
+from calcohort.report.drift import drift_sections
 from calcohort.report.laboratory import laboratory_section
 from calcohort.report.page import find_figures, write_report
 from calcohort.report.passport import passport_sections
@@ -41,6 +42,7 @@ if __name__ == "__main__":
                 *passport_sections(read_table(source.scores)),
                 laboratory,
                 *association_sections(read_table(source.associations), rule),
+                *drift_sections(read_table(source.control_charts), Path(source.drift)),
             ],
             figures=find_figures(Path(source.figures), rule),
             pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),

@@ -16,6 +16,7 @@ TABLES = (
     "laboratory",
     "k_fits",
     "associations",
+    "control_charts",
 )
 
 

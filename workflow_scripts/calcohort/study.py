@@ -70,7 +70,7 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
     Weights count by their own SHA-256, not by where they lie.
     """
     without = {"sheet", "results", "device", "batch_size", "plan_in_full", "pseudonym_key_file"}
-    without |= {"training", "paper"}
+    without |= {"training", "paper", "drift"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     for stage in ("localise", "segment"):
         if stage in deciding:
