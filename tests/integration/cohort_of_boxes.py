@@ -75,6 +75,7 @@ def make_study(folder: Path, **settings) -> Path:
         "results": str(folder / "results"),
         "pseudonym_key_file": str(folder / "key"),
         "convert": {"min_coverage_mm": 30},
+        "scores": {"passport": True},
     }
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(config | settings))

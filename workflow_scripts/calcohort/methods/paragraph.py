@@ -61,9 +61,12 @@ def _scans(provenance, counts, limits: Mapping[str, Any]) -> Iterable[str]:
         "Aortic-root calcium was measured in contrast-enhanced cardiac CT with Calcohort "
         f"{_code(provenance)}, which follows Minghini et al. [@minghini2023]."
     )
+    measured, excluded = (
+        f"{n} {'was' if n == 1 else 'were'}" for n in (counts["measured"], counts["excluded"])
+    )
     yield (
-        f"Of {counts['sheet']} scans, {counts['measured']} were measured, {counts['excluded']} "
-        f"were excluded for reasons stated and {counts['failed']} failed."
+        f"Of {counts['sheet']} scans, {measured} measured, {excluded} excluded for reasons stated "
+        f"and {counts['failed']} failed."
     )
     yield (
         "DICOM series were converted with dcm2niix [@li2016]; geometry and Hounsfield units were "

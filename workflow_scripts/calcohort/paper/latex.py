@@ -11,6 +11,7 @@ from calcohort.paper.contents import Figure, Paper
 from calcohort.report.blocks import Table
 
 WIDE_COLUMNS = 7
+TURNED_COLUMNS = 10
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -44,7 +45,7 @@ PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage{iftex}
 \ifpdftex\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\fi
 \usepackage[a4paper,margin=20mm]{geometry}
-\usepackage{booktabs,graphicx,longtable}
+\usepackage{booktabs,graphicx,rotating}
 \usepackage[hidelinks]{hyperref}
 \begin{document}
 """
@@ -66,7 +67,7 @@ def methods(marked: str) -> str:
 
 
 def table(content: Table) -> str:
-    """Write a table, shrunk to the page where it has many columns."""
+    """Write a table: with many columns as wide as the page, with more turned on a page of its own."""
     columns = range(len(content.head))
     letters = "".join("l" if c == 0 or c in content.text_columns else "r" for c in columns)
     widths = _paragraph_columns(content, letters)
@@ -77,12 +78,14 @@ def table(content: Table) -> str:
     lines.append(r"\end{tabular}")
     body = "\n".join(lines)
     if len(content.head) > WIDE_COLUMNS:
-        body = f"\\resizebox{{\\textwidth}}{{!}}{{%\n{body}}}"
+        body = f"\\resizebox{{\\linewidth}}{{!}}{{%\n{body}}}"
     note = (
         f"\\par\\smallskip{{\\footnotesize {escape(content.note)}\\par}}\n" if content.note else ""
     )
-    caption = rf"\caption{{{escape(content.caption)}}}"
-    return f"\\begin{{table}}[htbp]\n\\centering\\small\n{caption}\n{body}\n{note}\\end{{table}}\n"
+    caption = rf"\caption{{{escape(content.caption)}}}\smallskip"
+    turned = len(content.head) > TURNED_COLUMNS
+    begin, end = ("sidewaystable}", "sidewaystable}") if turned else ("table}[htbp]", "table}")
+    return f"\\begin{{{begin}\n\\centering\\small\n{caption}\n{body}\n{note}\\end{{{end}\n"
 
 
 def document(paper: Paper) -> str:

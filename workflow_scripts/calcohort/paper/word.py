@@ -46,7 +46,8 @@ def _turn(document) -> None:
 
 
 def _add_table(document, number: int, content: Table) -> None:
-    document.add_paragraph(f"Table {number}. {content.caption}", style="Caption")
+    caption = document.add_paragraph(f"Table {number}. {content.caption}", style="Caption")
+    caption.paragraph_format.keep_with_next = True
     heads = ([_spread_groups(content)] if content.groups else []) + [content.head]
     table = document.add_table(len(heads) + len(content.rows), len(content.head), TABLE_STYLE)
     for row, cells in zip(table.rows, [*heads, *content.rows], strict=True):
