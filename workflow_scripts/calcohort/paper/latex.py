@@ -67,7 +67,7 @@ def methods(marked: str) -> str:
 
 
 def table(content: Table) -> str:
-    """Write a table: with many columns as wide as the page, with more turned on a page of its own."""
+    """Write a table: of many columns as wide as the page, of more turned on a page of its own."""
     columns = range(len(content.head))
     letters = "".join("l" if c == 0 or c in content.text_columns else "r" for c in columns)
     widths = _paragraph_columns(content, letters)
