@@ -232,6 +232,8 @@ def _solid(scored: Scored, scoring: Scoring) -> dict[str, Value]:
     weight = agatston.weights(peak_hu)
     fine_mm3, side_mm = interpolated_volume_mm3(scored.ct, scored.region, scored.threshold_hu)
     factor = scoring.mass_calibration
+    fewest = scored.min_lesion_voxels
+    smallest = f"{fewest} voxels or more" if fewest > 1 else "no smallest lesion"
     mean = f"mean {hu[calcium].mean():.0f} HU" if voxels.size else "no calcium"
     weighed = "/".join(map(str, np.bincount(weight, minlength=5)[1:]))
     return {
@@ -251,7 +253,7 @@ def _solid(scored: Scored, scoring: Scoring) -> dict[str, Value]:
         ),
         "lesions_3d": Value(
             voxels.size,
-            f"{scored.connectivity} neighbours, {max(scored.min_lesion_voxels, 1)} voxels or more",
+            f"{scored.connectivity} neighbours, {smallest}",
         ),
     }
 
