@@ -23,7 +23,9 @@ include: "rules/aggregate_cohort.smk"
 include: "rules/assess_agreement.smk"
 include: "rules/compare_thresholds.smk"
 include: "rules/associate_outcomes.smk"
+include: "rules/chart_drift.smk"
 include: "rules/write_report.smk"
+include: "rules/write_paper.smk"
 include: "rules/prepare_sample.smk"
 include: "rules/split_folds.smk"
 include: "rules/train_fold.smk"
@@ -57,6 +59,11 @@ rule all:
     default_target: True
     input:
         f"{COHORT}/report.html",
+
+
+rule paper:
+    input:
+        f"{COHORT}/paper",
 
 
 rule train:

@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the truth, in simulated cohorts whose truth is known.
 
-PYTHONPATH=workflow_scripts python benchmarks/coverage.py --runs 2000 > benchmarks/coverage.md
+PYTHONPATH=workflow_scripts python benchmarks/coverage.py results/benchmarks --runs 2000
 
 Agreement: sizes t ~ N(200, 80²), reference t + N(0, 15²), automatic t + 5 + N(0, 15²). AUC: two
 normal populations one SD apart, 30 % cases. Logistic and Cox: slope 0.5 on N(0, 1), with one
@@ -11,6 +11,7 @@ import argparse
 import math
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from calcohort.agreement.statistics import agree
@@ -92,22 +93,29 @@ def _number(value: float | None) -> float:
 
 
 def main() -> None:
-    """Print the table of coverage in percent."""
+    """Write the table of coverage in percent to `coverage.md` of the given folder."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[30, 100])
     asked = parser.parse_args()
-    runs, sizes = asked.runs, asked.sizes
-    print(f"Coverage of the 95 % intervals in percent, {runs} cohorts of each size.\n")
-    columns = {n: simulate(n, runs) for n in sizes}
-    print("| interval |", " | ".join(f"n = {n}" for n in sizes), "|")
-    print("|---|" + "---|" * len(sizes))
-    for name in columns[sizes[0]]:
+    columns = {n: simulate(n, asked.runs) for n in asked.sizes}
+    lines = [
+        f"Coverage of the 95 % intervals in percent, {asked.runs} cohorts of each size.",
+        "",
+        "| interval | " + " | ".join(f"n = {n}" for n in asked.sizes) + " |",
+        "|---|" + "---|" * len(asked.sizes),
+    ]
+    for name in columns[asked.sizes[0]]:
         cells = []
-        for n in sizes:
+        for n in asked.sizes:
             share, missing = columns[n][name]
             cells.append(f"{100 * share:.1f}" + (f" ({missing} none)" if missing else ""))
-        print(f"| {name} |", " | ".join(cells), "|")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(lines) + "\n"
+    (asked.folder / "coverage.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

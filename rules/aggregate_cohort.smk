@@ -7,6 +7,7 @@ rule aggregate_cohort:
     output:
         scans=report(f"{COHORT}/scans.csv", category="Tables"),
         calcium=report(f"{COHORT}/calcium.csv", category="Tables"),
+        scores=report(f"{COHORT}/scores.csv", category="Tables"),
         segmentation=report(f"{COHORT}/segmentation.csv", category="Tables"),
     log:
         f"{LOGS}/aggregate_cohort.log",

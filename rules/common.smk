@@ -15,6 +15,7 @@ from calcohort.outcomes import UserError
 from calcohort.private import private_folder
 from calcohort.seal import forget_deleted
 from calcohort.study import (
+    check_score_references,
     read_batches,
     read_settings,
     read_sheet,
@@ -27,6 +28,7 @@ try:
     SETTINGS = read_settings(config)
     SHEET_PATH = str(sheet_of(SETTINGS))
     SHEET = read_sheet(SHEET_PATH)
+    check_score_references(SHEET, SETTINGS)
     check_formulas(SETTINGS["laboratory"]["rules"])
     if workflow.is_main_process:
         check_key(SETTINGS)

@@ -18,6 +18,7 @@ rule measure_calcium:
         scans=SCANS,
         scan_ids=lambda wildcards: BATCHES[wildcards.batch],
         settings=SETTINGS["measure"],
+        scores=SETTINGS["scores"],
         version=STAGE_VERSIONS["measure"],
     message:
         "Measure {wildcards.batch}"

@@ -2,6 +2,7 @@ rule write_report:
     input:
         scans=f"{COHORT}/scans.csv",
         calcium=f"{COHORT}/calcium.csv",
+        scores=f"{COHORT}/scores.csv",
         segmentation=f"{COHORT}/segmentation.csv",
         agreement=f"{COHORT}/agreement.csv",
         categories=f"{COHORT}/categories.csv",
@@ -9,6 +10,8 @@ rule write_report:
         k_fits=f"{COHORT}/k_fits.csv",
         curves=f"{COHORT}/curves",
         associations=f"{COHORT}/associations.csv",
+        control_charts=f"{COHORT}/control_charts.csv",
+        drift=f"{COHORT}/drift",
         figures=f"{COHORT}/figures",
         pictures=expand(f"{BATCH}/picture.json", batch=BATCHES),
     output:

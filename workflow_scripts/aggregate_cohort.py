@@ -1,4 +1,4 @@
-"""Gather the cohort's tables. In: records of every scan. Out: scans, calcium, segmentation.csv."""
+"""Gather the cohort's tables. In: records. Out: scans, calcium, scores, segmentation.csv."""
 
 from calcohort.logs import job_log
 from calcohort.seal import read_seals

@@ -6,8 +6,10 @@ from calcohort.logs import job_log
 from calcohort.outcomes import write_record
 from calcohort.provenance import collect
 from calcohort.report.associations import association_sections
+from calcohort.report.drift import drift_sections
 from calcohort.report.laboratory import laboratory_section
 from calcohort.report.page import find_figures, write_report
+from calcohort.report.passport import passport_sections
 from calcohort.tables import read_table
 from calcohort.versions import STAGE_VERSIONS
 
@@ -36,7 +38,12 @@ if __name__ == "__main__":
         write_report(
             Path(output.page),
             title="Calcium of the aortic root",
-            further=[laboratory, *association_sections(read_table(source.associations), rule)],
+            further=[
+                *passport_sections(read_table(source.scores)),
+                laboratory,
+                *association_sections(read_table(source.associations), rule),
+                *drift_sections(read_table(source.control_charts), Path(source.drift)),
+            ],
             figures=find_figures(Path(source.figures), rule),
             pictures={s: Path(params.scans, s, "qc.png") for s in params.scan_ids},
             provenance=provenance,

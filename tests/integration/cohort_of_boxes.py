@@ -76,6 +76,7 @@ def make_study(folder: Path, **settings) -> Path:
         "pseudonym_key_file": str(folder / "key"),
         "private": str(folder / "private"),
         "convert": {"min_coverage_mm": 30},
+        "scores": {"passport": True},
     }
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(config | settings))

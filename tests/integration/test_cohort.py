@@ -3,12 +3,14 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from calcohort.study import read_config, read_settings, settings_hash
 from cohort_of_boxes import deposit_mm3, make_study
 from running import run, start, tables_of
 
@@ -52,6 +54,36 @@ def test_volumes_are_right_to_the_voxel(finished):
     assert f7.loc["small", "calcium_volume_mm3"] == deposit_mm3("small")
     assert f7.loc["clean", "calcium_volume_mm3"] == 0
     assert f7.loc["large", "lesion_count"] == 1
+
+
+def test_scores_are_those_of_the_deposit(finished):
+    """10 slices of 12 × 6 pixels of 0.25 mm² at 1200 HU, 0.625 mm apart: weight 4, one lesion."""
+    scores = pd.read_csv(finished[1] / "cohort/scores.csv")
+    large = scores[scores["scan_id"] == "large"].set_index("definition")
+    assert large.loc["agatston", "value"] == pytest.approx(10 * 18 * 4 * 0.625 / 3)
+    assert large.loc["agatston_unscaled", "value"] == pytest.approx(10 * 18 * 4)
+    assert large.loc["volume", "value"] == deposit_mm3("large")
+    assert large.loc["lesions_2d", "value"] == 10
+    assert pd.isna(large.loc["mass", "value"]), "there is no calibration"
+    assert large["contrast"].all()
+    assert set(scores["scan_id"]) == {"large", "small", "clean"}
+    assert (
+        "not comparable with published scores" in (finished[1] / "cohort/report.html").read_text()
+    )
+
+
+def test_what_goes_into_a_paper_is_written_and_says_how_to_run_again(finished):
+    code, output = run(finished[0], "--", "paper")
+    assert code == 0, output
+    folder = finished[1] / "cohort/paper"
+    assert "Of 10 scans, 3 were measured" in (folder / "methods.txt").read_text()
+    check = ["sha256sum", "-c", "paper/tables.sha256"]
+    checked = subprocess.run(check, cwd=folder.parent, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    assert checked.stdout.count(": OK") == 10
+    again = read_config(folder / "rerun.yaml")
+    hashes = pd.read_csv(finished[1] / "cohort/calcium.csv")["config_hash"].unique()
+    assert settings_hash(read_settings(again)) == hashes[0]
 
 
 def test_agreement_is_that_of_the_measured_pairs(finished):

@@ -20,23 +20,8 @@ from calcohort.agreement.limits import exact_interval, following_limits, ratio_l
 from calcohort.agreement.regression import deming, deming_slope, passing_bablok
 from calcohort.agreement.resampling import error_statistics
 from calcohort.agreement.statistics import agree
+from published_data import MILK, PEAK_FLOW
 from scipy import stats
-
-MILK = np.array(
-    [
-        *[(0.96, 0.85), (1.16, 1.00), (0.97, 1.00), (1.01, 1.00), (1.25, 1.20), (1.22, 1.20)],
-        *[(1.46, 1.38), (1.66, 1.65), (1.75, 1.68), (1.72, 1.70), (1.67, 1.70), (1.67, 1.70)],
-        *[(1.93, 1.88), (1.99, 2.00), (2.01, 2.05), (2.28, 2.17), (2.15, 2.20), (2.29, 2.28)],
-        *[(2.45, 2.43), (2.40, 2.55), (2.79, 2.60), (2.77, 2.65), (2.64, 2.67), (2.73, 2.70)],
-        *[(2.67, 2.70), (2.61, 2.70), (3.01, 3.00), (2.93, 3.02), (3.18, 3.03), (3.18, 3.11)],
-        *[(3.19, 3.15), (3.12, 3.15), (3.33, 3.40), (3.51, 3.42), (3.66, 3.62), (3.95, 3.95)],
-        *[(4.20, 4.27), (4.05, 4.30), (4.30, 4.35), (4.74, 4.75), (4.71, 4.79), (4.71, 4.80)],
-        *[(4.74, 4.80), (5.23, 5.42), (6.21, 6.20)],
-    ]
-).T
-WRIGHT = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
-MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451]
-PEAK_FLOW = np.array([WRIGHT, MINI], float)
 
 
 def test_bias_by_size_of_milk_fat():
@@ -188,24 +173,55 @@ def test_passing_bablok_is_symmetric_and_covers_order(ties):
         assert found["passing_bablok_slope_ci_high"] == pytest.approx(1 / low)
 
 
-def test_bootstrap_is_scipys_but_for_the_draw():
+def test_bootstrap_t_is_that_of_explicit_resamples():
+    """Resample by resample, with the standard error from each pair's influence, other draws."""
     rng = np.random.default_rng(5)
     r = rng.gamma(2, 100, 60)
     a = r + rng.normal(5, 20, 60)
     found = error_statistics(a, r)
     assert found == error_statistics(a, r), "seeded"
-    statistics = {
-        "mae": lambda a, r, axis: np.abs(a - r).mean(axis),
-        "rmse": lambda a, r, axis: np.sqrt(((a - r) ** 2).mean(axis)),
-        "r2": lambda a, r, axis: 1 - ((a - r) ** 2).mean(axis) / r.var(axis),
+
+    def describe(a, r):
+        absolute, squared, spread = np.abs(a - r), (a - r) ** 2, (r - r.mean()) ** 2
+        influence = [
+            absolute / absolute.mean() - 1,
+            (squared / squared.mean() - 1) / 2,
+            squared / squared.mean() - spread / spread.mean(),
+        ]
+        mse = squared.mean()
+        values = [np.log(absolute.mean()), np.log(mse) / 2, np.log(mse / spread.mean())]
+        return np.array(values), np.std(influence, axis=1) / math.sqrt(a.size)
+
+    value, error = describe(a, r)
+    draws = (rng.integers(60, size=60) for _ in range(4000))
+    resampled, errors = np.swapaxes([describe(a[d], r[d]) for d in draws], 0, 1)
+    ends = value - np.quantile((resampled - value) / errors, [0.975, 0.025], axis=0) * error
+    expected = {
+        "mae": np.exp(ends[:, 0]),
+        "rmse": np.exp(ends[:, 1]),
+        "r2": 1 - np.exp(ends[::-1, 2]),
     }
-    for name, statistic in statistics.items():
-        theirs = stats.bootstrap(
-            (a, r), statistic, paired=True, n_resamples=4000, method="BCa", rng=1
-        ).confidence_interval
-        width = theirs.high - theirs.low
-        assert found[f"{name}_ci_low"] == pytest.approx(theirs.low, abs=0.08 * width)
-        assert found[f"{name}_ci_high"] == pytest.approx(theirs.high, abs=0.08 * width)
+    for name, (low, high) in expected.items():
+        assert found[f"{name}_ci_low"] == pytest.approx(low, abs=0.06 * (high - low))
+        assert found[f"{name}_ci_high"] == pytest.approx(high, abs=0.06 * (high - low))
+
+
+def test_statistics_that_do_not_vary_have_no_interval():
+    r = np.arange(12.0)
+    found = error_statistics(r, r)
+    assert (found["mae"], found["rmse"], found["r2"]) == (0, 0, 1)
+    assert all(math.isnan(found[f"{name}_ci_low"]) for name in ("mae", "rmse", "r2"))
+    found = error_statistics(r + 2, r)
+    assert math.isnan(found["mae_ci_low"]) and math.isnan(found["rmse_ci_high"])
+    assert found["r2_ci_low"] < found["r2"] < found["r2_ci_high"], "the reference varies"
+
+
+def test_an_interval_of_a_negative_r2_lies_around_it():
+    rng = np.random.default_rng(0)
+    r = rng.normal(600, 30, 30)
+    found = error_statistics(np.full(30, 700.0), r)
+    assert found["r2"] == pytest.approx(1 - np.mean((700 - r) ** 2) / r.var())
+    assert found["r2_ci_low"] < found["r2"] < found["r2_ci_high"] < 0
 
 
 def test_percentages_leave_zeros_out_and_say_so():

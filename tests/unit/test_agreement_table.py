@@ -72,7 +72,7 @@ def test_a_study_without_references_or_measurements_says_so():
         agreement_table(calcium, sheet[["scan_id"]]),
         agreement_table(calcium[:0], sheet),
     ):
-        assert len(table) == 3 * 7 + 1
+        assert len(table) == 5 * 7 + 1
         assert set(table["note"]) == {"no pairs"}
         assert set(table["n"]) == {0}
     assert set(table.loc[:13, "scans_with_reference"]) == {6}

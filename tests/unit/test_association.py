@@ -13,13 +13,10 @@ import pytest
 from calcohort.association import models, planning, roc
 from calcohort.association.association import association_table
 from calcohort.outcomes import UserError
+from published_data import MANUAL, WEIGHT
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-WEIGHT = [2.620, 2.875, 2.320, 3.215, 3.440, 3.460, 3.570, 3.190, 3.150, 3.440, 3.440, 4.070, 3.730]
-WEIGHT += [3.780, 5.250, 5.424, 5.345, 2.200, 1.615, 1.835, 2.465, 3.520, 3.435, 3.840, 3.845]
-WEIGHT += [1.935, 2.140, 1.513, 3.170, 2.770, 3.570, 2.780]
-MANUAL = [1] * 3 + [0] * 14 + [1] * 3 + [0] * 5 + [1] * 7
 PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23]
 TREATED = [6, 6, 6, 7, 10, 13, 16, 22, 23]
 CENSORED = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from calcohort import __version__
-from calcohort.provenance import collect, methods_paragraph
+from calcohort.provenance import collect
 from calcohort.study import ROOT, settings_hash
 from calcohort.versions import STAGE_VERSIONS
 
@@ -25,7 +25,6 @@ WEIGHTS = {
     "segment": {"path": "/home/someone/unet2.h5", "sha256": "cd" * 32},
     "localise": {"path": "/home/someone/unet1.h5", "sha256": "ab" * 32},
 }
-COUNTS = {"sheet": 11, "measured": 8, "excluded": 2, "failed": 1}
 
 
 def gathered(config=CONFIG, weights=WEIGHTS):
@@ -75,34 +74,3 @@ def test_config_hash_follows_what_decides_numbers():
 def test_weights_of_the_models_folder_are_the_default(path, default):
     weights = {"localise": {"path": path, "sha256": "ab" * 32}}
     assert gathered(weights=weights)["default_weights"] is default
-
-
-def test_methods_paragraph_names_parameters_formulas_and_versions():
-    found = gathered()
-    text = methods_paragraph(found, COUNTS, CONFIG)
-    for part in (
-        "Of 11 scans, 8 were measured, 2 were excluded",
-        "1 failed",
-        "k = 0.35",
-        "F1 = 600 HU",
-        "F5 = 1.25 Lm",
-        "F7 = Lm + k (1000 − Lm)",
-        "cube of 18 voxels",
-        "below 180 HU",
-        "1 × 2 × 2",
-        "224 × 256 × 256",
-        f"version {__version__}",
-        f"numpy {found['packages']['numpy']}",
-        found["config_hash"][:12],
-        "abababababab",
-        "Minghini",
-        "10.1109/ACCESS.2023.3315734",
-    ):
-        assert part in text
-    assert "phantoms" not in text
-    assert "phantoms" in methods_paragraph(found | {"default_weights": True}, COUNTS, CONFIG)
-
-
-def test_methods_paragraph_without_networks_names_none():
-    text = methods_paragraph(gathered(weights={}), COUNTS, {"measure": CONFIG["measure"]})
-    assert "of every measured scan was given as a mask" in text and "U-Net" not in text

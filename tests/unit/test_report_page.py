@@ -11,13 +11,10 @@ from calcohort.provenance import collect
 from calcohort.report.blocks import Section, number, p_value, spread
 from calcohort.report.page import DEFAULT_WEIGHTS, find_figures, write_report
 from calcohort.report.picture import draw_qc
+from calcohort.study import read_config, read_settings
 from calcohort.versions import STAGE_VERSIONS
 
-SETTINGS = {
-    "measure": {"k": 0.2, "mask_rule": "F7"},
-    "downscale": {"factor_kji": [1, 2, 2]},
-    "crop": {"shape_kji": [224, 256, 256]},
-}
+SETTINGS = read_settings(read_config())
 HOSTILE = "<script>alert('x')</script>"
 LUMINANCE = {"a1": 400.0, "a2": 500.0, "a3": 550.0, "a4": 600.0}
 VOLUME = {"a1": 0.0, "a2": 120.25, "a3": 80.5, "a4": 310.75}

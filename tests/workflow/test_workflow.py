@@ -99,6 +99,7 @@ def test_one_rule_a_file_and_one_script_a_rule():
     [
         ({"sheet": "none.tsv"}, "The sheet none.tsv does not exist"),
         ({"measure": {"k": 3}}, "config: measure.k: 3"),
+        ({"drift": {"baseline_scans": 3}}, "config: drift.baseline_scans: 3"),
     ],
 )
 def test_a_mistake_is_one_sentence_without_traceback(study, change, told):
@@ -147,3 +148,17 @@ def test_docs_agree_with_schemas_and_code():
     assert (ROOT / "docs/data_dictionary.md").read_text() == data_dictionary()
     assert (ROOT / "docs/outcomes.md").read_text() == outcome_list()
     assert (ROOT / "docs/defects.md").read_text() == defects_page()
+
+
+def test_a_reference_of_a_score_that_is_not_computed_is_a_mistake(study):
+    config = yaml.safe_load(study.read_text())
+    sheet = Path(config["sheet"])
+    head, *rows = sheet.read_text().splitlines()
+    with_scores = [f"{head}\treference_score_B", *(f"{row}\t120" for row in rows)]
+    sheet.write_text("\n".join(with_scores) + "\n")
+    run = snakemake("-n", "--configfile", study)
+    assert run.returncode == 1
+    assert "The sheet has reference_score" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    study.write_text(yaml.safe_dump(config | {"scores": {"passport": True}}))
+    assert snakemake("-n", "--configfile", study).returncode == 0

@@ -10,12 +10,14 @@ TABLES = (
     "series",
     "scans",
     "calcium",
+    "scores",
     "segmentation",
     "agreement",
     "categories",
     "laboratory",
     "k_fits",
     "associations",
+    "control_charts",
 )
 
 

@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, hashes, settings, and the Methods paragraph made of them."""
+"""Where numbers come from: versions, hashes, settings."""
 
 import platform
 import subprocess
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from calcohort import __version__
-from calcohort.measure import RULES, MeasureSettings
 from calcohort.study import ROOT, settings_hash
 
 PACKAGES = (
@@ -22,18 +21,10 @@ PACKAGES = (
     "tensorflow",
     "keras",
     "pingouin",
+    "statsmodels",
     "matplotlib",
     "Jinja2",
     "snakemake",
-)
-
-MINUS = "\u2212"
-
-PAPER = (
-    "Minghini G, Cavallo AU, Miola A, Sisini V, Calore E, Fortini F, Micheloni R, Rizzo P, "
-    "Schifano SF, Vieceli Dalla Sega F, Zambelli C. An HPC pipeline for calcium quantification of "
-    "aortic root from contrast-enhanced CCT scans. IEEE Access 2023. "
-    "doi:10.1109/ACCESS.2023.3315734"
 )
 
 OF_THE_MACHINE = {
@@ -96,89 +87,6 @@ def collect(
         "device": device,
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def methods_paragraph(
-    provenance: Mapping[str, Any], counts: Mapping[str, int], settings: Mapping[str, Any]
-) -> str:
-    """Write the Methods paragraph of a paper that uses these numbers.
-
-    Parameters
-    ----------
-    provenance : mapping
-        What `collect` returned.
-    counts : mapping
-        Number of scans: `sheet`, `measured`, `excluded`, `failed`.
-    settings : mapping
-        The study's settings: `measure`, and where networks were used `downscale` and `crop`.
-
-    Returns
-    -------
-    str
-        Plain text.
-    """
-    measure = MeasureSettings(**settings["measure"])
-    packages = provenance["packages"]
-    used = ", ".join(f"{name} {packages[name]}" for name in packages)
-    rules = "; ".join(
-        f"{name} = {rule.formula.replace('-', MINUS)}" for name, rule in RULES.items()
-    )
-    smallest = (
-        f" Lesions of fewer than {measure.min_lesion_voxels} voxels were left out."
-        if measure.min_lesion_voxels > 1
-        else ""
-    )
-    return " ".join(
-        [
-            "Aortic-root calcium was measured in contrast-enhanced cardiac CT with Calcohort "
-            f"{_code(provenance)}, which follows Minghini et al. [1].",
-            f"Of {counts['sheet']} scans, {counts['measured']} were measured, "
-            f"{counts['excluded']} were excluded for reasons stated and {counts['failed']} failed.",
-            "DICOM series were converted with dcm2niix; geometry and Hounsfield units were checked "
-            "against the DICOM headers.",
-            _networks(provenance, settings),
-            f"The luminance Lm was the mean of a cube of {measure.cube_side_voxels} voxels a side, "
-            "moved from the root's geometric centre towards the sinotubular junction so that it "
-            "held contrast-enhanced blood; scans with Lm below "
-            f"{measure.min_luminance_hu:g} HU or of 1000 HU and more were excluded.",
-            "Voxels of the root at or above a threshold were calcium; seven threshold rules were "
-            f"applied ({rules}; k = {measure.k:g}), of which {measure.mask_rule} is the main one.",
-            "The volume was the number of voxels times the voxel volume from the image's affine; "
-            f"lesions were {measure.connectivity}-connected components.{smallest}",
-            "Agreement was stated as automatic minus reference with limits of agreement at "
-            "±1.96 SD, R² = 1 − SS_res/SS_tot about the identity line, and the mean absolute "
-            "error.",
-            f"Software: Python {provenance['python']}, {used}; configuration SHA-256 "
-            f"{provenance['config_hash'][:12]}.",
-            f"[1] {PAPER}.",
-        ]
-    )
-
-
-def _networks(provenance: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    if not provenance["weights"]:
-        return "The aortic root of every measured scan was given as a mask."
-    hashes = ", ".join(f"{n} {w['sha256'][:12]}" for n, w in provenance["weights"].items())
-    factor, shape = settings["downscale"]["factor_kji"], settings["crop"]["shape_kji"]
-    trained = " (default weights, trained on phantoms)" if provenance["default_weights"] else ""
-    return (
-        "Unless given as a mask, the aortic root was found by two 3D U-Nets: the first localised "
-        f"it in the scan averaged over blocks of {_times(factor)} voxels (slices × rows × "
-        "columns), the second segmented it in a crop of "
-        f"{_times(shape)} voxels of the original scan; weights{trained} by SHA-256: {hashes}."
-    )
-
-
-def _times(numbers) -> str:
-    return " × ".join(str(n) for n in numbers)
-
-
-def _code(provenance: Mapping[str, Any]) -> str:
-    text = f"version {provenance['code_version']}"
-    if provenance["code_commit"]:
-        modified = ", modified" if provenance["code_modified"] else ""
-        text += f" (commit {provenance['code_commit'][:12]}{modified})"
-    return text
 
 
 def _packages() -> dict[str, str]:

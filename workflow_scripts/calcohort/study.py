@@ -95,10 +95,18 @@ def read_config(above: Path | None = None) -> dict[str, Any]:
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides the numbers: without paths, device, batching and training."""
+    """SHA-256 of what decides the numbers: without paths, device, batching, training and look.
+
+    Weights count by their own SHA-256, not by where they lie.
+    """
     without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "training", "node"}
     without |= {"private", "link_table", "dates", "phantoms_only", "dicom_root", "settle_minutes"}
+    without |= {"paper", "drift"}
     deciding = {key: value for key, value in settings.items() if key not in without}
+    for stage in ("localise", "segment"):
+        if stage in deciding:
+            network = {k: v for k, v in deciding[stage]["network"].items() if k != "weights"}
+            deciding[stage] = deciding[stage] | {"network": network}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
@@ -157,6 +165,33 @@ def read_sheet(path: Path) -> dict[str, dict[str, Any]]:
         problems.append(f"{path.name}: no scans; every row below the header is one scan")
     _raise_all(problems)
     return rows
+
+
+def check_score_references(
+    sheet: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
+) -> None:
+    """Refuse references of scores that the study does not compute.
+
+    Raises
+    ------
+    UserError
+        When the sheet holds a mass or a score and the settings leave it out.
+    """
+    given = {column for row in sheet.values() for column, value in row.items() if value is not None}
+    scores = settings["scores"]
+    needs = {
+        "reference_score": ("passport: true", scores["passport"]),
+        "reference_mass_mg": (
+            "passport: true, mass_calibration: …",
+            scores["passport"] and scores["mass_calibration"],
+        ),
+    }
+    for column, (needed, fulfilled) in needs.items():
+        if not fulfilled and any(name.startswith(column) for name in given):
+            raise UserError(
+                f"The sheet has {column}, which is compared with nothing as long as config.yaml "
+                f"lacks `scores: {{{needed}}}`; set it or leave the column out."
+            )
 
 
 def read_scan_ids(path: Path) -> list[str]:

@@ -39,7 +39,7 @@ def build_tables(
     Returns
     -------
     dict
-        The tables `scans`, `calcium` and `segmentation`, in the sheet's order.
+        The tables `scans`, `calcium`, `scores` and `segmentation`, in the sheet's order.
 
     Raises
     ------
@@ -60,8 +60,14 @@ def build_tables(
         if measured[s]["status"] == OK
         for row in _calcium(measured[s], provenance)
     ]
+    scores = [
+        {"scan_id": s} | row
+        for s in sheet
+        if measured[s]["status"] == OK
+        for row in measured[s].get("scores", [])
+    ]
     segmentation = [_comparison(compared[s], measured[s]) for s in sheet if s in compared]
-    rows = {"scans": scans, "calcium": calcium, "segmentation": segmentation}
+    rows = {"scans": scans, "calcium": calcium, "scores": scores, "segmentation": segmentation}
     return {name: _frame(name, values) for name, values in rows.items()}
 
 

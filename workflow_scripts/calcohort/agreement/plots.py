@@ -5,6 +5,7 @@ the same bytes, PNG and SVG.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,10 +22,13 @@ from calcohort.agreement.readings import NAMES, READER, UNITS
 from calcohort.agreement.statistics import agree
 from calcohort.outcomes import atomic_path
 
+MM_PER_INCH = 25.4
 BLUE, VERMILION, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
 STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 10,
+    "axes.titlesize": "medium",
+    "axes.labelsize": "medium",
+    "pdf.fonttype": 42,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "calcohort",
@@ -32,8 +36,47 @@ STYLE = {
 }
 
 
+@dataclass(frozen=True)
+class Look:
+    """How figures are drawn.
+
+    Attributes
+    ----------
+    width_mm : float
+        Of a figure; square ones are four fifths of it.
+    font_pt : float
+    dpi : int
+        Of PNG files.
+    suffixes : tuple of str
+        The files of a figure, by their endings.
+    """
+
+    width_mm: float = 163
+    font_pt: float = 10
+    dpi: int = 150
+    suffixes: tuple[str, ...] = (".png", ".svg")
+
+    @property
+    def style(self) -> dict[str, object]:
+        """Matplotlib's settings."""
+        return STYLE | {"font.size": self.font_pt}
+
+    def size_inches(self, height: float, width: float = 1.0) -> tuple[float, float]:
+        """Size of a figure whose height and width are these shares of `width_mm`."""
+        return self.width_mm * width / MM_PER_INCH, self.width_mm * height / MM_PER_INCH
+
+
+PAGE = Look()
+
+
 def bland_altman(
-    automatic: ArrayLike, reference: ArrayLike, *, name: str, unit: str, title: str
+    automatic: ArrayLike,
+    reference: ArrayLike,
+    *,
+    name: str,
+    unit: str,
+    title: str,
+    look: Look = PAGE,
 ) -> Figure:
     """Draw differences against means with bias, limits of agreement and their 95 % intervals.
 
@@ -46,6 +89,7 @@ def bland_altman(
     name, unit : str
         Of the quantity, for the axes.
     title : str
+    look : Look
 
     Returns
     -------
@@ -53,7 +97,7 @@ def bland_altman(
     """
     automatic, reference = np.asarray(automatic, float), np.asarray(reference, float)
     found = agree(automatic, reference)
-    figure, axes = _new_figure((6.4, 4.6), f"{title}, n = {found['n']}; bands: 95 % CI")
+    figure, axes = _new_figure(look.size_inches(0.72), f"{title}, n = {found['n']}; bands: 95 % CI")
     axes.scatter((automatic + reference) / 2, automatic - reference, **_points())
     axes.axhline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
     if found["sd"] is not None:
@@ -69,7 +113,13 @@ def bland_altman(
 
 
 def identity_plot(
-    automatic: ArrayLike, reference: ArrayLike, *, name: str, unit: str, title: str
+    automatic: ArrayLike,
+    reference: ArrayLike,
+    *,
+    name: str,
+    unit: str,
+    title: str,
+    look: Look = PAGE,
 ) -> Figure:
     """Draw automatic against reference with the identity line and the Deming regression.
 
@@ -77,7 +127,7 @@ def identity_plot(
     """
     automatic, reference = np.asarray(automatic, float), np.asarray(reference, float)
     found = agree(automatic, reference)
-    figure, axes = _new_figure((5.2, 5.2), f"{title}, n = {found['n']}")
+    figure, axes = _new_figure(look.size_inches(0.8125, 0.8125), f"{title}, n = {found['n']}")
     axes.scatter(reference, automatic, **_points())
     values = np.concatenate([automatic, reference])
     margin = 0.06 * np.ptp(values) or 1.0
@@ -90,11 +140,11 @@ def identity_plot(
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     axes.set_xlabel(f"Reference {name} ({unit})")
     axes.set_ylabel(f"Automatic {name} ({unit})")
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    axes.legend(loc="upper left", frameon=False, fontsize="small")
     text = [f"R² (identity) = {found['r2']:.2f}"] if found["r2"] is not None else []
     if found["pearson_r"] is not None:
         text.append(f"r = {found['pearson_r']:.2f}, {_p(found['pearson_p'])}")
-    corner = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": 9}
+    corner = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": "small"}
     axes.text(0.98, 0.02, "\n".join(text), **corner)
     return figure
 
@@ -106,8 +156,9 @@ def draw_figures(
     *,
     rule: str,
     columns: Mapping[str, str] = READER,
+    look: Look = PAGE,
 ) -> list[Path]:
-    """Draw both figures of each quantity that has a reference, as PNG (150 dpi) and SVG.
+    """Draw both figures of each quantity that has a reference.
 
     Parameters
     ----------
@@ -117,6 +168,7 @@ def draw_figures(
         See `agreement.agreement_table`.
     rule : str
         The threshold rule to draw.
+    look : Look
 
     Returns
     -------
@@ -134,18 +186,22 @@ def draw_figures(
         title = f"Rule {rule}" if of_rule else "Root"
         labels = {"name": NAMES[quantity], "unit": UNITS[quantity], "title": title}
         for stem, draw in (("bland_altman", bland_altman), ("identity", identity_plot)):
-            with mpl.rc_context(STYLE):
-                figure = draw(pairs["automatic"], pairs["reference"], **labels)
-                drawn.append(save(figure, folder / f"{stem}_{quantity}.png"))
+            with mpl.rc_context(look.style):
+                figure = draw(pairs["automatic"], pairs["reference"], **labels, look=look)
+                drawn.append(save(figure, folder / f"{stem}_{quantity}.png", look))
     return drawn
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG to `path` and as SVG beside it, each whole or not at all."""
-    with mpl.rc_context(STYLE):
-        for target, metadata in ((path, None), (path.with_suffix(".svg"), {"Date": None})):
-            with atomic_path(target) as temporary:
-                figure.savefig(temporary, dpi=150, metadata=metadata)
+def save(figure: Figure, path: Path, look: Look = PAGE) -> Path:
+    """Write the files of a figure, named as `path` but for their endings, each whole or not at all.
+
+    Files hold no date: the same figure gives the same bytes.
+    """
+    dateless = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    with mpl.rc_context(look.style):
+        for suffix in look.suffixes:
+            with atomic_path(path.with_suffix(suffix)) as temporary:
+                figure.savefig(temporary, dpi=look.dpi, metadata=dateless.get(suffix))
     return path
 
 
@@ -153,12 +209,13 @@ def _new_figure(size_inches: tuple[float, float], title: str) -> tuple[Figure, A
     figure = Figure(figsize=size_inches, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_title(title, loc="left")
     return figure, axes
 
 
 def _points() -> dict[str, object]:
-    return {"s": 26, "color": BLUE, "alpha": 0.75, "linewidths": 0, "zorder": 3}
+    size = 0.26 * mpl.rcParams["font.size"] ** 2
+    return {"s": size, "color": BLUE, "alpha": 0.75, "linewidths": 0, "zorder": 3}
 
 
 def _level(axes: Axes, found: dict, key: str, name: str, colour: str, style: str) -> None:
@@ -167,7 +224,7 @@ def _level(axes: Axes, found: dict, key: str, name: str, colour: str, style: str
     axes.axhline(found[key], color=colour, linewidth=1.2, linestyle=style, zorder=2)
     text = f"{name}\n{found[key]:.2f}".replace("-", "−")
     beside = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
-    axes.annotate(text, (1.02, found[key]), color=colour, fontsize=9, **beside)
+    axes.annotate(text, (1.02, found[key]), color=colour, fontsize="small", **beside)
 
 
 def _follow(axes: Axes, found: dict, size: np.ndarray) -> None:
@@ -178,7 +235,7 @@ def _follow(axes: Axes, found: dict, size: np.ndarray) -> None:
     axes.plot(ends, bias, color=BLUE, linewidth=1.2, label="bias and limits by size")
     for sds in (-LIMIT_SDS, LIMIT_SDS):
         axes.plot(ends, bias + sds * sd, color=BLUE, linewidth=1.2, linestyle="--")
-    axes.legend(loc="best", frameon=False, fontsize=9)
+    axes.legend(loc="best", frameon=False, fontsize="small")
 
 
 def _signed(value: float) -> str:

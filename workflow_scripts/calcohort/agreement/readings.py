@@ -13,7 +13,9 @@ from dataclasses import dataclass
 QUANTITIES = {
     "threshold_hu": ("reference_threshold_hu", "HU", "threshold"),
     "calcium_volume_mm3": ("reference_volume_mm3", "mm³", "calcium volume"),
+    "mass_mg": ("reference_mass_mg", "mg", "calcium mass"),
     "lesion_count": ("reference_lesion_count", "lesions", "lesion count"),
+    "agatston_au": ("reference_score", "AU", "Agatston score"),
     "root_volume_mm3": ("reference_root_volume_mm3", "mm³", "root volume"),
 }
 """Measured column to its reference column, its unit, and its name."""

@@ -151,8 +151,9 @@ def _blank_findings() -> dict:
     """Every key of the findings, None where nothing is known."""
     return dict.fromkeys(
         (
-            "source modality manufacturer model kernel kv slice_thickness_mm slice_spacing_mm "
-            "pixel_spacing_mm rows columns slices coverage_mm phase phase_percent trigger_time_ms "
+            "source modality manufacturer model software kernel kv "
+            "slice_thickness_mm slice_spacing_mm pixel_spacing_mm rows columns slices coverage_mm "
+            "phase phase_percent trigger_time_ms "
             "contrast image_type orientation transfer_syntax lossy_compression "
             "rescale_slope rescale_intercept tilt_degrees position_error_mm hu_min hu_max "
             "why_chosen candidates ignored_files repairs acquisition_date age_years "
@@ -186,6 +187,7 @@ def _findings_of_series(found: Found, choice: Choice, geometry: Geometry, key: b
         "modality": text(header, "Modality"),
         "manufacturer": text(header, "Manufacturer") or None,
         "model": text(header, "ManufacturerModelName") or None,
+        "software": text(header, "SoftwareVersions") or None,
         "kernel": text(header, "ConvolutionKernel") or None,
         "kv": number(header, "KVP"),
         "slice_thickness_mm": number(header, "SliceThickness"),

@@ -7,6 +7,7 @@ import numpy as np
 
 from calcohort.measure.lesions import NEIGHBOURS, measure_lesions
 from calcohort.measure.luminance import measure_luminance
+from calcohort.measure.scores import Scoring, rule_scores
 from calcohort.measure.thresholds import CALCIUM_HU, RULES, thresholds_hu
 from calcohort.outcomes import Excluded, Reason, UserError
 from calcohort.volume import Volume, bounding_slices
@@ -56,7 +57,7 @@ class MeasureSettings:
 
 
 def measure_calcium(
-    ct: Volume, root: np.ndarray, *, settings: MeasureSettings
+    ct: Volume, root: np.ndarray, *, settings: MeasureSettings, scoring: Scoring | None = None
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Measure the calcium of the aortic root by all rules.
 
@@ -67,12 +68,15 @@ def measure_calcium(
     root : ndarray of bool, ``[k, j, i]``
         Root mask on the grid of `ct`.
     settings : MeasureSettings
+    scoring : Scoring, optional
+        With it, each rule has its Agatston score and its mass too.
 
     Returns
     -------
     findings : dict
         `root_volume_mm3`; the keys of `measure_luminance`; `k`, `mask_rule`; and `rules`, a list
-        of one dict per rule, F1 to F7: `rule` and the keys of `measure_lesions`.
+        of one dict per rule, F1 to F7: `rule`, the keys of `measure_lesions`, and with `scoring`
+        those of `scores.rule_scores`.
     calcium : ndarray of bool, ``[k, j, i]``
         Calcium at the threshold of `settings.mask_rule`.
 
@@ -115,7 +119,8 @@ def measure_calcium(
         lesions, mask = measure_lesions(
             hu, inside, threshold, voxel_mm3, settings.connectivity, settings.min_lesion_voxels
         )
-        rules.append({"rule": rule} | lesions)
+        scores = rule_scores(hu, mask, ct.grid, scoring) if scoring else {}
+        rules.append({"rule": rule} | lesions | scores)
         if rule == settings.mask_rule:
             calcium[box] = mask
     findings = {

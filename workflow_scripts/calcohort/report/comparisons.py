@@ -36,7 +36,9 @@ SEGMENTATION = (
 )
 
 
-def agreement_tables(agreement: pd.DataFrame, k: float, rule: str) -> list[Table]:
+def agreement_tables(
+    agreement: pd.DataFrame, k: float, rule: str, beside_paper: bool = True
+) -> list[Table]:
     """Compare every rule with each reference as the paper's Table 2 does, its figures beside.
 
     Parameters
@@ -48,6 +50,8 @@ def agreement_tables(agreement: pd.DataFrame, k: float, rule: str) -> list[Table
         Of F7, for its formula.
     rule : str
         The main rule; its row is stressed.
+    beside_paper : bool
+        Whether the paper's figures stand beside.
     """
     used = whole_cohort(agreement[agreement["n"] > 0])
     tables = []
@@ -56,7 +60,7 @@ def agreement_tables(agreement: pd.DataFrame, k: float, rule: str) -> list[Table
         tables += [
             replace(table, main=rule)
             for table in (
-                _errors(reference, quantity, rows, k),
+                _errors(reference, quantity, rows, k, beside_paper),
                 _further(reference, quantity, rows),
                 _form(reference, quantity, rows),
                 _zeros(reference, quantity, rows),
@@ -66,10 +70,12 @@ def agreement_tables(agreement: pd.DataFrame, k: float, rule: str) -> list[Table
     return tables
 
 
-def _errors(reference: str, quantity: str, rows: list[Mapping], k: float) -> Table:
+def _errors(
+    reference: str, quantity: str, rows: list[Mapping], k: float, beside_paper: bool
+) -> Table:
     name, unit = QUANTITIES[quantity]
     source, paper, note = PUBLISHED.get(quantity, ("", {}, ""))
-    if reference != "reader":
+    if reference != "reader" or not beside_paper:
         source, paper, note = "", {}, ""
     errors = ["R²", "MAE", "SD", "Range"]
     head = ["Rule", "n", *errors, "Bias", "95 % CI of bias", "Limits of agreement"]

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from calcohort.methods.paragraph import methods_paragraph
 from calcohort.outcomes import atomic_path
-from calcohort.provenance import methods_paragraph
 from calcohort.report import contents
 from calcohort.report.blocks import Code, Drawing, Image, Section, Table, Text, embed
 from calcohort.report.comparisons import (
@@ -79,6 +79,7 @@ def write_report(
     """
     rule = provenance["settings"]["measure"]["mask_rule"]
     counts = contents.counts_of(scans)
+    compared = bool((agreement["n"] > 0).any())
     drawn = [s for s in scans["scan_id"] if s in pictures and _is_filled(pictures[s])]
     anchors = {scan_id: f"picture-{n}" for n, scan_id in enumerate(drawn, start=1)}
     sections = [
@@ -92,7 +93,7 @@ def write_report(
         Section(
             "methods",
             "Methods",
-            [Text(methods_paragraph(provenance, counts, provenance["settings"]))],
+            [Text(methods_paragraph(provenance, counts, provenance["settings"], compared))],
         ),
         _provenance(provenance),
     ]

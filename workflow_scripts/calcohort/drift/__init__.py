@@ -1,0 +1,1 @@
+"""Control charts: does a cohort that grows still measure what it measured?"""

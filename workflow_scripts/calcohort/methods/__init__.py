@@ -1,0 +1,1 @@
+"""The Methods paragraph of a study, and the references that it cites."""
