@@ -4,6 +4,7 @@ rule aggregate_cohort:
         measured=expand(f"{SCAN}/calcium.json", scan_id=SHEET),
         compared=expand(f"{SCAN}/comparison.json", scan_id=COMPARED),
         sheet=SETTINGS["sheet"],
+        reviews=REVIEWS,
     output:
         scans=report(f"{COHORT}/scans.csv", category="Tables"),
         calcium=report(f"{COHORT}/calcium.csv", category="Tables"),

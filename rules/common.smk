@@ -11,6 +11,8 @@ from calcohort.laboratory.formula import check_formulas
 from calcohort.lock import lock_results
 from calcohort.logs import TimeLeft
 from calcohort.outcomes import UserError
+from calcohort.report import ASSETS
+from calcohort.reviews import read_reviews
 from calcohort.study import read_batches, read_settings, read_sheet, write_batches
 from calcohort.versions import STAGE_VERSIONS
 
@@ -18,6 +20,7 @@ try:
     SETTINGS = read_settings(config)
     SHEET = read_sheet(SETTINGS["sheet"])
     check_formulas(SETTINGS["laboratory"]["rules"])
+    read_reviews(SETTINGS["reviews"])
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 
@@ -41,12 +44,14 @@ BATCHES = read_batches(
     SETTINGS["batch_size"],
 )
 TRAINING = SETTINGS["training"]
+REVIEWS = [SETTINGS["reviews"]] if Path(SETTINGS["reviews"]).is_file() else []
 LEARNED = [scan_id for scan_id, row in SHEET.items() if row.get("reference_root_mask")]
 VIEW = {
     "factor_kji": SETTINGS["downscale"]["factor_kji"],
     "crop_shape_kji": SETTINGS["crop"]["shape_kji"],
     "pad_value_hu": SETTINGS["crop"]["pad_value_hu"],
 }
+SCAN_PAGE = {"page": f"{SCAN}/scan.html"} if SETTINGS["report"]["scan_pages"] else {}
 BATCH_OF = {scan_id: batch for batch, members in BATCHES.items() for scan_id in members}
 
 LARGE = workflow.is_main_process and len(SHEET) > SETTINGS["plan_in_full"]

@@ -6,13 +6,12 @@ rule compare_thresholds:
         scores=report(f"{COHORT}/laboratory.csv", category="Tables"),
         agreement=report(f"{COHORT}/laboratory_agreement.csv", category="Tables"),
         fits=report(f"{COHORT}/k_fits.csv", category="Tables"),
-        curves=directory(f"{COHORT}/curves"),
     log:
         f"{LOGS}/compare_thresholds.log",
     conda:
         "../envs/cpu.yaml"
     params:
-        measure=SETTINGS["measure"],
+        k=SETTINGS["measure"]["k"],
         rules=SETTINGS["laboratory"]["rules"],
         version=STAGE_VERSIONS["laboratory"],
     message:

@@ -4,7 +4,9 @@ rule draw_picture:
         root=f"{SCAN}/root_mask.nii.gz",
         calcium=f"{SCAN}/calcium_mask.nii.gz",
         measured=f"{SCAN}/calcium.json",
+        voxels=f"{SCAN}/root_voxels.npz",
     output:
+        **SCAN_PAGE,
         picture=report(
             f"{SCAN}/qc.png",
             category="Pictures",
@@ -20,7 +22,10 @@ rule draw_picture:
         mem_mb=growing(2000),
         runtime=growing(5),
     params:
-        rule_name=SETTINGS["measure"]["mask_rule"],
+        reference=lambda wildcards: {
+            name: SHEET[wildcards.scan_id].get(f"reference_{name}")
+            for name in ("threshold_hu", "volume_mm3")
+        },
         version=STAGE_VERSIONS["picture"],
     message:
         "Draw {wildcards.scan_id}"

@@ -7,10 +7,10 @@ rule write_report:
         categories=f"{COHORT}/categories.csv",
         laboratory_agreement=f"{COHORT}/laboratory_agreement.csv",
         k_fits=f"{COHORT}/k_fits.csv",
-        curves=f"{COHORT}/curves",
         associations=f"{COHORT}/associations.csv",
         figures=f"{COHORT}/figures",
-        pictures=expand(f"{SCAN}/qc.png", scan_id=SHEET),
+        reviews=REVIEWS,
+        gallery=f"{COHORT}/gallery.html",
     output:
         page=report(f"{COHORT}/report.html", category="Report"),
         provenance=f"{COHORT}/provenance.json",
@@ -20,7 +20,6 @@ rule write_report:
         "../envs/cpu.yaml"
     params:
         settings=SETTINGS,
-        scan_ids=list(SHEET),
         networks=(
             {stage: SETTINGS[stage]["network"] for stage in ("localise", "segment")}
             if BATCHES

@@ -1,19 +1,27 @@
-"""Gather the cohort's tables. In: records of every scan. Out: scans, calcium, segmentation.csv."""
+"""Gather the cohort's tables. In: records, reviews. Out: scans, calcium, segmentation.csv."""
+
+import logging
 
 from calcohort.logs import job_log
 from calcohort.outcomes import read_record
+from calcohort.reviews import read_reviews
 from calcohort.study import read_sheet
 from calcohort.tables import build_tables, write_table
 
 if __name__ == "__main__":
     source, output = snakemake.input, snakemake.output
     with job_log(snakemake.log[0]):
+        sheet = read_sheet(source.sheet)
+        reviews = next(map(read_reviews, source.reviews), {})
+        if unknown := sorted(reviews.keys() - sheet):
+            logging.warning("reviews of scans that the sheet lacks: %s", ", ".join(unknown))
         tables = build_tables(
-            read_sheet(source.sheet),
+            sheet,
             series=map(read_record, source.series),
             measured=map(read_record, source.measured),
             compared=map(read_record, source.compared),
             settings=snakemake.params.settings,
+            reviews=reviews,
         )
         for name, table in tables.items():
             write_table(output[name], name, table)

@@ -1,4 +1,4 @@
-"""Write the report. In: tables, figures, pictures. Out: report.html, provenance.json."""
+"""Write the report. In: tables, figures, reviews. Out: report.html, provenance.json."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from calcohort.provenance import collect
 from calcohort.report.associations import association_sections
 from calcohort.report.laboratory import laboratory_section
 from calcohort.report.page import find_figures, write_report
+from calcohort.reviews import read_reviews
 from calcohort.tables import read_table
 from calcohort.versions import STAGE_VERSIONS
 
@@ -29,7 +30,6 @@ if __name__ == "__main__":
         laboratory = laboratory_section(
             read_table(source.laboratory_agreement),
             read_table(source.k_fits),
-            Path(source.curves),
             settings["laboratory"]["rules"],
             rule,
         )
@@ -38,7 +38,7 @@ if __name__ == "__main__":
             title="Calcium of the aortic root",
             further=[laboratory, *association_sections(read_table(source.associations), rule)],
             figures=find_figures(Path(source.figures), rule),
-            pictures=dict(zip(params.scan_ids, map(Path, source.pictures), strict=True)),
+            reviews=next(map(read_reviews, source.reviews), {}),
             provenance=provenance,
             **tables,
         )

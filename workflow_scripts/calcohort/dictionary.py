@@ -7,6 +7,7 @@ from calcohort.study import read_schema
 
 TABLES = (
     "sheet",
+    "reviews",
     "scans",
     "calcium",
     "segmentation",

@@ -43,6 +43,7 @@ OF_THE_MACHINE = {
     "batch_size",
     "plan_in_full",
     "pseudonym_key_file",
+    "reviews",
     "weights",
 }
 

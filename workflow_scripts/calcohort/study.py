@@ -65,9 +65,9 @@ def read_config(above: Path | None = None) -> dict[str, Any]:
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides the numbers: without paths, device, batching and training."""
+    """SHA-256 of what decides the numbers: without paths, device, batching, training and report."""
     without = {"sheet", "results", "device", "batch_size", "plan_in_full", "pseudonym_key_file"}
-    without |= {"training"}
+    without |= {"training", "reviews", "report"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
