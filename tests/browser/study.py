@@ -32,7 +32,7 @@ def make_scan(seed: int) -> tuple[Volume, np.ndarray]:
     root = np.zeros(SHAPE, bool)
     root[8:44, 11:47, 10:46] = True
     hu[root] = rng.normal(450 + 10 * seed, 20, root.sum())
-    for k, j, i in rng.integers((10, 13, 12), (20, 40, 40), (6, 3)):
+    for k, j, i in rng.integers((10, 13, 12), (20, 40, 40), (3 + seed, 3)):
         hu[k : k + 4, j : j + 4, i : i + 4] = rng.integers(750, 1400)
     for k, j, i in rng.integers((10, 13, 12), (20, 44, 42), (9, 3)):
         hu[k, j, i] = 1200

@@ -120,14 +120,18 @@ def _description(caption: str, scans: pd.DataFrame, parts: dict[str, pd.DataFram
                 [f"{label}: {_word(value)}", *(_share(p[column], value) for p in parts.values())]
                 for value in sorted(scans[column].dropna().unique(), key=str)
             ]
+            missing = [int(part[column].isna().sum()) for part in parts.values()]
+            rows += [[f"{label}: missing", *map(str, missing)]] if any(missing) else []
         else:
-            rows.append([label, *(spread(p[column].dropna(), digits) for p in parts.values())])
-        missing = [int(part[column].isna().sum()) for part in parts.values()]
-        if any(missing):
-            rows.append([f"{label}: missing", *map(str, missing)])
+            rows.append([label, *(_spread(part[column], digits) for part in parts.values())])
     head = ["", *(f"{name} (n = {len(part)})" for name, part in parts.items())]
     note = "Mean ± SD (lowest to highest), or number of scans (% of those with a known value)."
     return Table(caption, head, rows, note=note)
+
+
+def _spread(values: pd.Series, digits: int) -> str:
+    missing = int(values.isna().sum())
+    return spread(values.dropna(), digits) + (f"; {missing} missing" if missing else "")
 
 
 def _share(values: pd.Series, value: Any) -> str:

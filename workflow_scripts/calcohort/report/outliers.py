@@ -35,10 +35,11 @@ def modified_z(values: pd.Series) -> pd.Series:
 
     NaN below `FEWEST_SCANS` values, and where the MAD is 0 because most values are equal.
     """
+    unknown = pd.Series(np.nan, values.index)
+    if values.notna().sum() < FEWEST_SCANS:
+        return unknown
     spread = stats.median_abs_deviation(values, scale="normal", nan_policy="omit")
-    if values.notna().sum() < FEWEST_SCANS or not spread > 0:
-        return pd.Series(np.nan, values.index)
-    return (values - values.median()) / spread
+    return (values - values.median()) / spread if spread > 0 else unknown
 
 
 def find_outliers(

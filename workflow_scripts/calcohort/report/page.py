@@ -20,10 +20,10 @@ from calcohort.report.comparisons import (
     agreement_tables,
     category_tables,
     reader_tables,
-    segmentation_tables,
     subgroup_tables,
 )
 from calcohort.report.flow import flow_diagram
+from calcohort.report.segmentation import segmentation_tables
 from calcohort.report.templates import render
 from calcohort.reviews import Review
 
