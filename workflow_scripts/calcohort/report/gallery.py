@@ -49,8 +49,8 @@ def write_gallery(
         Whether scans have pages to link to.
     """
     flags: dict[str, list[dict[str, str]]] = {}
-    for outlier in outliers:
-        flags.setdefault(outlier.scan_id, []).append({"kind": outlier.kind, "why": outlier.why})
+    for scan_id, kind, why in outliers:
+        flags.setdefault(scan_id, []).append({"kind": kind, "why": f"{KINDS[kind]}: {why}"})
     measured = calcium[calcium["rule"] == rule].set_index("scan_id").to_dict("index")
     entries = [
         _entry(row, measured.get(row["scan_id"]), flags.get(row["scan_id"], []))

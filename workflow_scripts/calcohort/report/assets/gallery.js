@@ -273,6 +273,7 @@ async function main() {
   }
   connect();
   drawProgress();
+  if (Reviews.unsaved()) tell(`${Reviews.unsaved()} marks since this page was written`, false);
   const asked = location.hash;
   applyFilters();
   history.replaceState(null, "", asked || location.hash);

@@ -32,7 +32,8 @@ const Reviews = (() => {
     }
     const kept = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
     for (const review of kept) {
-      if ((marks.get(review.scan_id)?.time_utc ?? "") >= review.time_utc) continue;
+      const known = marks.get(review.scan_id);
+      if ((known?.time_utc ?? "") >= review.time_utc || (!known && !review.verdict)) continue;
       if (review.verdict) marks.set(review.scan_id, review);
       else marks.delete(review.scan_id);
       unsaved += 1;
