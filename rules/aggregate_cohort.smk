@@ -4,6 +4,7 @@ rule aggregate_cohort:
         measured=expand(f"{BATCH}/measure.json", batch=BATCHES),
         compared=expand(f"{BATCH}/compare.json", batch=COMPARED),
         sheet=SHEET_PATH,
+        reviews=REVIEWS,
     output:
         scans=report(f"{COHORT}/scans.csv", category="Tables"),
         calcium=report(f"{COHORT}/calcium.csv", category="Tables"),

@@ -13,6 +13,8 @@ from calcohort.lock import lock_results
 from calcohort.logs import Discreet, TimeLeft
 from calcohort.outcomes import UserError
 from calcohort.private import private_folder
+from calcohort.report import ASSETS
+from calcohort.reviews import read_reviews
 from calcohort.seal import forget_deleted
 from calcohort.study import (
     check_score_references,
@@ -30,6 +32,7 @@ try:
     SHEET = read_sheet(SHEET_PATH)
     check_score_references(SHEET, SETTINGS)
     check_formulas(SETTINGS["laboratory"]["rules"])
+    read_reviews(SETTINGS["reviews"])
     if workflow.is_main_process:
         check_key(SETTINGS)
 except UserError as mistake:
@@ -64,6 +67,7 @@ def members(chosen):
 BY_NETWORK = members(lambda scan_id: scan_id not in GIVEN)
 COMPARED = members(lambda scan_id: any(map(SHEET[scan_id].get, REFERENCES)))
 TRAINING = SETTINGS["training"]
+REVIEWS = [SETTINGS["reviews"]] if Path(SETTINGS["reviews"]).is_file() else []
 LEARNED = [scan_id for scan_id, row in SHEET.items() if row.get("reference_root_mask")]
 VIEW = {
     "factor_kji": SETTINGS["downscale"]["factor_kji"],

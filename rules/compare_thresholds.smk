@@ -6,7 +6,6 @@ rule compare_thresholds:
         scores=report(f"{COHORT}/laboratory.csv", category="Tables"),
         agreement=report(f"{COHORT}/laboratory_agreement.csv", category="Tables"),
         fits=report(f"{COHORT}/k_fits.csv", category="Tables"),
-        curves=directory(f"{COHORT}/curves"),
     log:
         f"{LOGS}/compare_thresholds.log",
     conda:
@@ -14,7 +13,7 @@ rule compare_thresholds:
     params:
         scans=SCANS,
         scan_ids=list(SHEET),
-        measure=SETTINGS["measure"],
+        k=SETTINGS["measure"]["k"],
         rules=SETTINGS["laboratory"]["rules"],
         version=STAGE_VERSIONS["laboratory"],
     message:

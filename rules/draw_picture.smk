@@ -17,8 +17,14 @@ rule draw_picture:
         runtime=per_scan(1),
     params:
         scans=SCANS,
-        scan_ids=lambda wildcards: BATCHES[wildcards.batch],
-        rule_name=SETTINGS["measure"]["mask_rule"],
+        references=lambda wildcards: {
+            scan_id: {
+                name: SHEET[scan_id].get(f"reference_{name}")
+                for name in ("threshold_hu", "volume_mm3")
+            }
+            for scan_id in BATCHES[wildcards.batch]
+        },
+        pages=SETTINGS["report"]["scan_pages"],
         version=STAGE_VERSIONS["picture"],
     message:
         "Draw {wildcards.batch}"

@@ -8,12 +8,12 @@ rule write_report:
         categories=f"{COHORT}/categories.csv",
         laboratory_agreement=f"{COHORT}/laboratory_agreement.csv",
         k_fits=f"{COHORT}/k_fits.csv",
-        curves=f"{COHORT}/curves",
         associations=f"{COHORT}/associations.csv",
         control_charts=f"{COHORT}/control_charts.csv",
         drift=f"{COHORT}/drift",
         figures=f"{COHORT}/figures",
-        pictures=expand(f"{BATCH}/picture.json", batch=BATCHES),
+        reviews=REVIEWS,
+        gallery=f"{COHORT}/gallery.html",
     output:
         page=report(f"{COHORT}/report.html", category="Report"),
         provenance=f"{COHORT}/provenance.json",
@@ -23,8 +23,6 @@ rule write_report:
         "../envs/cpu.yaml"
     params:
         settings=SETTINGS,
-        scans=SCANS,
-        scan_ids=list(SHEET),
         networks=(
             {stage: SETTINGS[stage]["network"] for stage in ("localise", "segment")}
             if BY_NETWORK

@@ -1,4 +1,4 @@
-"""Score all threshold rules again. In: scans.csv, root voxels. Out: tables and curves."""
+"""Score all threshold rules again. In: scans.csv, root voxels. Out: the laboratory's tables."""
 
 from pathlib import Path
 
@@ -12,10 +12,8 @@ if __name__ == "__main__":
         tables = compare_rules(
             read_table(source.scans),
             {s: Path(params.scans, s, "root_voxels.npz") for s in params.scan_ids},
-            k=params.measure["k"],
-            rule=params.measure["mask_rule"],
+            k=params.k,
             formulas=params.rules,
-            curves=Path(output.curves),
         )
         write_table(output.scores, "laboratory", tables.scores)
         write_table(output.agreement, "agreement", tables.agreement)

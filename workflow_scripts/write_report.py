@@ -1,4 +1,4 @@
-"""Write the report. In: tables, figures, pictures. Out: report.html, provenance.json."""
+"""Write the report. In: tables, figures, reviews. Out: report.html, provenance.json."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from calcohort.report.drift import drift_sections
 from calcohort.report.laboratory import laboratory_section
 from calcohort.report.page import find_figures, write_report
 from calcohort.report.passport import passport_sections
+from calcohort.reviews import read_reviews
 from calcohort.tables import read_table
 from calcohort.versions import STAGE_VERSIONS
 
@@ -31,7 +32,6 @@ if __name__ == "__main__":
         laboratory = laboratory_section(
             read_table(source.laboratory_agreement),
             read_table(source.k_fits),
-            Path(source.curves),
             settings["laboratory"]["rules"],
             rule,
         )
@@ -45,7 +45,7 @@ if __name__ == "__main__":
                 *drift_sections(read_table(source.control_charts), Path(source.drift)),
             ],
             figures=find_figures(Path(source.figures), rule),
-            pictures={s: Path(params.scans, s, "qc.png") for s in params.scan_ids},
+            reviews=next(map(read_reviews, source.reviews), {}),
             provenance=provenance,
             **tables,
         )

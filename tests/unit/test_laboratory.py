@@ -175,22 +175,24 @@ def test_too_few_scans_are_not_fitted():
     assert fit_k(np.zeros((4, GRID_K.size)), np.zeros(4), 0.2) == {"n": 4, "configured_k": 0.2}
 
 
-def test_a_cohort_is_scored_fitted_and_drawn(tmp_path):
+def test_a_cohort_is_scored_and_fitted(tmp_path):
     paths, rows = {}, []
     for n in range(6):
         paths[f"s{n}"] = tmp_path / f"{n}.npz"
         found = stored(n, paths[f"s{n}"], blood_hu=450 + 30 * n)
         threshold = found["luminance_hu"] + 0.4 * (1000 - found["luminance_hu"])
-        rows.append({"scan_id": f"s{n}", "reference_threshold_hu": threshold})
+        row = {"scan_id": f"s{n}", "status": "measured", "reference_threshold_hu": threshold}
+        rows.append(row)
     paths["out"] = tmp_path / "empty.npz"
     paths["out"].touch()
-    scans = pd.DataFrame([*rows, {"scan_id": "out"}])
-    asked = {"k": 0.2, "rule": "F7", "formulas": {"mine": "Lm + 0.4 * (1000 - Lm)"}}
-    tables = compare_rules(scans, paths, curves=tmp_path / "curves", **asked)
+    paths["rejected"] = paths["s0"]
+    rejected = rows[0] | {"scan_id": "rejected", "status": "excluded"}
+    scans = pd.DataFrame([*rows, rejected, {"scan_id": "out", "status": "failed"}])
+    asked = {"k": 0.2, "formulas": {"mine": "Lm + 0.4 * (1000 - Lm)"}}
+    tables = compare_rules(scans, paths, **asked)
     assert len(tables.scores) == 6 * 13
     of_mine = tables.agreement.set_index("rule").loc["mine"]
     assert of_mine["mae"] == pytest.approx(0, abs=1e-9)
     assert set(tables.agreement["quantity"]) == {"threshold_hu"}
     (fit,) = tables.fits.to_dict("records")
     assert fit["k"] == pytest.approx(0.4)
-    assert [p.name for p in (tmp_path / "curves").iterdir()] == ["curves_001.png"]

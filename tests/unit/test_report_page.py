@@ -10,7 +10,6 @@ from calcohort.measure import thresholds_hu
 from calcohort.provenance import collect
 from calcohort.report.blocks import Section, number, p_value, spread
 from calcohort.report.page import DEFAULT_WEIGHTS, find_figures, write_report
-from calcohort.report.picture import draw_qc
 from calcohort.study import read_config, read_settings
 from calcohort.versions import STAGE_VERSIONS
 
@@ -121,7 +120,7 @@ def write(path, **changes) -> str:
         "title": "A study",
         "further": [Section("laboratory", "Threshold laboratory", [])],
         "figures": {},
-        "pictures": {},
+        "reviews": {},
         "provenance": provenance(),
     }
     write_report(path, **(given | changes))
@@ -133,13 +132,7 @@ def full(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("report")
     scans = scans_table()
     draw_figures(folder, calcium_table(), scans, rule="F7")
-    pictures = {}
-    for n, scan_id in enumerate(scans["scan_id"]):
-        pictures[scan_id] = folder / f"{n}.png"
-        record = {"scan_id": scan_id, "status": "excluded", "stage": "convert", "detail": "x"}
-        draw_qc(None, None, None, record, pictures[scan_id])
-    figures = find_figures(folder, "F7")
-    return write(folder / "report.html", pictures=pictures, figures=figures)
+    return write(folder / "report.html", figures=find_figures(folder, "F7"))
 
 
 def test_every_scan_stands_once_in_calcium_or_exclusions(full):
@@ -158,21 +151,23 @@ def test_every_table_lists_a_scan_at_most_once(full):
 def test_page_fetches_nothing(full):
     page = Page(full)
     assert page.sources and all(source.startswith("data:image/") for source in page.sources)
-    assert all(link.startswith("#") for link in page.links)
+    assert all(link.startswith(("#", "gallery.html")) for link in page.links)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert "url(http" not in full and "@import" not in full
 
 
-def test_pictures_and_figures_are_embedded_with_text_for_those_who_do_not_see_them(full):
+def test_figures_are_embedded_with_text_for_those_who_do_not_see_them(full):
     page = Page(full)
-    assert len(page.alts) == len(scans_table()) + 4
+    assert len(page.alts) == 4
     assert all(page.alts)
     assert sum(s.startswith("data:image/svg+xml;base64,") for s in page.sources) == 4
 
 
 def test_links_lead_somewhere_and_ids_are_unique(full):
     page = Page(full)
-    assert {link[1:] for link in page.links} <= set(page.ids)
+    scans = {link.removeprefix("gallery.html#") for link in page.links if "#" in link[1:]}
+    assert scans == set(scans_table()["scan_id"])
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
 
 
@@ -241,7 +236,6 @@ def test_page_without_measured_scans_references_and_pictures(tmp_path):
     assert "0 of 2" in html
     assert "No scan was measured." in html
     assert "agreement is not stated" in html
-    assert "b1: there is no picture." in html
     assert "Dice" not in html
 
 
@@ -252,10 +246,41 @@ def test_page_of_an_empty_sheet(tmp_path):
     assert "0 of 0" in write(tmp_path / "r.html", **empty)
 
 
-def test_an_empty_picture_file_is_not_embedded(tmp_path):
-    (tmp_path / "empty.png").touch()
-    html = write(tmp_path / "r.html", pictures={"a1": tmp_path / "empty.png"})
-    assert "a1: there is no picture." in html
+def test_scans_link_to_their_pages_where_they_have_some(tmp_path):
+    settings = SETTINGS | {"report": {"scan_pages": True}}
+    html = write(tmp_path / "r.html", provenance=provenance() | {"settings": settings})
+    assert "../scans/a1/scan.html" in Page(html).links
+
+
+def test_scans_are_described_by_group_with_those_that_are_missing(tmp_path):
+    scans = scans_table()
+    scans.loc[:1, "sex"] = "M"
+    scans.loc[2, "age"] = None
+    page = Page(write(tmp_path / "r.html", scans=scans))
+    by_sex = page.table(["", "F (n = 2)", "M (n = 2)"])
+    ages = next(row for row in by_sex if row[0] == "Age, years")
+    assert ages == ["Age, years", "73.0; 1 missing", "70.5 ± 0.7 (70.0 to 71.0)"]
+    everyone = page.table(["", "All scans (n = 6)", "Measured (n = 4)"])
+    assert next(row for row in everyone if row[0] == "Sex: F")[1:] == ["2 (33 %)", "2 (50 %)"]
+
+
+def test_reviews_are_counted_and_those_of_unknown_scans_are_named(tmp_path):
+    reviews = {"a1": {"verdict": "accepted"}, "b1": {"verdict": "undecided"}}
+    html = write(tmp_path / "r.html", reviews=reviews | {"zz": {"verdict": "rejected"}})
+    table = Page(html).table(["Verdict", "All scans"])
+    assert [row[:4] for row in table[1:]] == [
+        ["Accepted", "1", "1", "0"],
+        ["Rejected", "0", "0", "0"],
+        ["Only a comment", "1", "0", "1"],
+        ["Nobody", "4", "3", "1"],
+    ]
+    assert "scans that the sheet lacks, without effect: zz" in html
+
+
+def test_long_lists_of_scans_are_folded_and_not_printed(tmp_path):
+    scans = pd.concat([scans_table().assign(scan_id=f"s{n}").iloc[4:5] for n in range(61)])
+    html = write(tmp_path / "r.html", scans=scans, calcium=calcium_table().iloc[:0])
+    assert '<details class="long"><summary>Scans that were not measured, 61 scans' in html
 
 
 @pytest.mark.parametrize(

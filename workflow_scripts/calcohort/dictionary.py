@@ -8,6 +8,7 @@ from calcohort.study import read_schema
 TABLES = (
     "sheet",
     "series",
+    "reviews",
     "scans",
     "calcium",
     "scores",

@@ -71,6 +71,10 @@ class Reason(StrEnum):
         "luminance_unmeasurable",
         "no place in the root holds the luminance cube without calcium",
     )
+    REJECTED_BY_REVIEWER = (
+        "rejected_by_reviewer",
+        "a reviewer rejected the scan after a look at its picture",
+    )
     CRASHED = "crashed", "an unforeseen error; the traceback is in the stage's log"
     LOST = "lost", "its process was killed twice: out of memory, out of time, or a crash"
 

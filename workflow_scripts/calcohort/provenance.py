@@ -36,6 +36,7 @@ OF_THE_MACHINE = {
     "batch_size",
     "pseudonym_key_file",
     "node",
+    "reviews",
     "weights",
 }
 

@@ -101,7 +101,7 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
     """
     without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "training", "node"}
     without |= {"private", "link_table", "dates", "phantoms_only", "dicom_root", "settle_minutes"}
-    without |= {"paper", "drift"}
+    without |= {"reviews", "report", "paper", "drift"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     for stage in ("localise", "segment"):
         if stage in deciding:

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from calcohort import __version__
 from calcohort.dicom.dates import capped_age
-from calcohort.outcomes import EXCLUDED, FAILED, OK, atomic_path
+from calcohort.outcomes import EXCLUDED, FAILED, OK, Reason, atomic_path
+from calcohort.reviews import REJECTED, Review
 from calcohort.study import read_schema, settings_hash
 from calcohort.versions import STAGE_VERSIONS
 
@@ -24,8 +25,12 @@ def build_tables(
     measured: Iterable[Record],
     compared: Iterable[Record],
     settings: Mapping[str, Any],
+    reviews: Mapping[str, Review] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Gather the records of a cohort.
+
+    A measured scan that a reviewer rejected is excluded at the stage `review`; `segmentation` keeps
+    it, because it judges the masks and a reviewer would otherwise choose its scans.
 
     Parameters
     ----------
@@ -35,6 +40,8 @@ def build_tables(
         Of the stages convert, measure and compare; each names its scan.
     settings : mapping
         The study's settings.
+    reviews : mapping
+        `scan_id` to its review (`reviews.read_reviews`).
 
     Returns
     -------
@@ -52,18 +59,20 @@ def build_tables(
     )
     if missing := [s for s in sheet if s not in series or s not in measured]:
         raise ValueError(f"no record of {', '.join(missing)}")
-    scans = [_scan(sheet[s], series[s], measured[s]) for s in sheet]
+    reviews = reviews or {}
+    reviewed = {s: _reviewed(measured[s], reviews.get(s)) for s in sheet}
+    scans = [_scan(sheet[s], series[s], reviewed[s], reviews.get(s)) for s in sheet]
     provenance = _provenance(settings)
     calcium = [
         row
         for s in sheet
-        if measured[s]["status"] == OK
+        if reviewed[s]["status"] == OK
         for row in _calcium(measured[s], provenance)
     ]
     scores = [
         {"scan_id": s} | row
         for s in sheet
-        if measured[s]["status"] == OK
+        if reviewed[s]["status"] == OK
         for row in measured[s].get("scores", [])
     ]
     segmentation = [_comparison(compared[s], measured[s]) for s in sheet if s in compared]
@@ -71,7 +80,20 @@ def build_tables(
     return {name: _frame(name, values) for name, values in rows.items()}
 
 
-def _scan(row: Record, series: Record, measured: Record) -> Record:
+def _reviewed(measured: Record, review: Review | None) -> Record:
+    """Return the record of a scan after its review: no verdict makes an excluded scan measured."""
+    if measured["status"] != OK or not review or review["verdict"] != REJECTED:
+        return measured
+    said = f": {review['comment']}" if review["comment"] else ", without a comment"
+    return dict(measured) | {
+        "status": EXCLUDED,
+        "stage": "review",
+        "reason": Reason.REJECTED_BY_REVIEWER.value,
+        "detail": f"Rejected by {review['reviewer'] or 'an unnamed reviewer'}{said}",
+    }
+
+
+def _scan(row: Record, series: Record, measured: Record, review: Review | None) -> Record:
     status = {OK: "measured", EXCLUDED: "excluded", FAILED: "failed"}[measured["status"]]
     found = {**series, **measured}
     spacing = found.get("pixel_spacing_mm")
@@ -91,7 +113,8 @@ def _scan(row: Record, series: Record, measured: Record) -> Record:
     study = {column: value for column, value in row.items() if column not in not_kept}
     if study.get("age") is not None:
         study["age"] = capped_age(study["age"])
-    return facts | study
+    verdict = {"review": review["verdict"], "reviewer": review["reviewer"]} if review else {}
+    return facts | study | verdict
 
 
 def _named(repairs: Iterable[Record]) -> str | None:

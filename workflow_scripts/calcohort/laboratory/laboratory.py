@@ -1,4 +1,4 @@
-"""The laboratory of a cohort: all rules scored, compared with readers, k fitted, curves drawn."""
+"""The laboratory of a cohort: all rules scored, compared with readers, k fitted."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,6 @@ import pandas as pd
 
 from calcohort.agreement.agreement import agreement_table, whole_cohort
 from calcohort.agreement.readings import READER, UNITS
-from calcohort.laboratory.curves import draw_curves, make_curve
 from calcohort.laboratory.fit import HELD_OUT, fit_k, thresholds_on_grid
 from calcohort.laboratory.score import Laboratory, score_table
 from calcohort.laboratory.voxels import read_voxels
@@ -43,24 +42,20 @@ def compare_rules(
     voxels: Mapping[str, Path],
     *,
     k: float,
-    rule: str,
     formulas: Mapping[str, str],
-    curves: Path,
 ) -> Tables:
     """Score every rule on every measured scan and compare with the sheet's reader.
 
     Parameters
     ----------
     scans : DataFrame
-        scans.csv, with the reference columns of the sheet.
+        scans.csv, with the reference columns of the sheet; only `measured` scans are scored.
     voxels : mapping
-        `scan_id` to `root_voxels.npz`; empty (0 bytes) where the scan was not measured.
-    k, rule : float, str
-        Of F7; the main rule, whose point is marked on the curves.
+        `scan_id` to `root_voxels.npz`.
+    k : float
+        Of F7.
     formulas : mapping
         The study's own rules (`score.Laboratory`).
-    curves : Path
-        Folder for the pages of curves.
 
     Returns
     -------
@@ -74,22 +69,16 @@ def compare_rules(
     """
     laboratory = Laboratory(k, formulas)
     references = scans.set_index("scan_id").reindex(columns=[READER[q] for q in QUANTITIES])
-    rows, drawn, on_grid = [], [], {quantity: {} for quantity in QUANTITIES}
-    for scan_id, path in voxels.items():
-        if not path.stat().st_size:
-            continue
-        root = read_voxels(path)
-        rows += (scored := laboratory.score(scan_id, root))
-        chosen_hu = next(row["threshold_hu"] for row in scored if row["rule"] == rule)
+    rows, on_grid = [], {quantity: {} for quantity in QUANTITIES}
+    for scan_id in scans.loc[scans["status"] == "measured", "scan_id"]:
+        root = read_voxels(voxels[scan_id])
+        rows += laboratory.score(scan_id, root)
         reference_hu, reference_mm3 = references.loc[scan_id].astype(float)
-        given_hu = None if np.isnan(reference_hu) else reference_hu
-        drawn.append(make_curve(scan_id, root, chosen_hu, given_hu))
         grid_hu = thresholds_on_grid(root.numbers.luminance_hu)
-        if given_hu is not None:
+        if not np.isnan(reference_hu):
             on_grid["threshold_hu"][scan_id] = grid_hu
         if not np.isnan(reference_mm3):
             on_grid["calcium_volume_mm3"][scan_id] = root.volumes_mm3(grid_hu)
-    draw_curves(curves, drawn, rule)
     scores = score_table(rows)
     columns = {quantity: READER[quantity] for quantity in QUANTITIES}
     table = agreement_table(scores, scans, columns=columns, rules=list(laboratory.formulas))

@@ -5,8 +5,10 @@ order; `root_bits`, the root in its bounding box (`shape_kji`), one bit a voxel,
 the numbers of `Numbers`. Equal input gives equal bytes.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -70,17 +72,18 @@ class RootVoxels:
         ndarray, (t,)
         """
         if self.numbers.min_lesion_voxels > 1:
-            return self._volumes_of_large_lesions(thresholds_hu)
+            found = self.lesions(thresholds_hu)
+            return np.array([findings["calcium_volume_mm3"] for findings in found])
         below = np.searchsorted(np.sort(self.hu), thresholds_hu, side="left")
         return (self.hu.size - below) * self.numbers.voxel_volume_mm3
 
-    def _volumes_of_large_lesions(self, thresholds_hu: np.ndarray) -> np.ndarray:
+    def lesions(self, thresholds_hu: Iterable[float]) -> list[dict[str, Any]]:
+        """Measure the lesions at each threshold: findings of `measure.measure_lesions`."""
         hu = np.zeros(self.root.shape, self.hu.dtype)
         hu[self.root] = self.hu
         of = self.numbers
-        lesions = (of.voxel_volume_mm3, of.connectivity, of.min_lesion_voxels)
-        found = (measure_lesions(hu, self.root, t, *lesions)[0] for t in thresholds_hu)
-        return np.array([findings["calcium_volume_mm3"] for findings in found])
+        how = (of.voxel_volume_mm3, of.connectivity, of.min_lesion_voxels)
+        return [measure_lesions(hu, self.root, t, *how)[0] for t in thresholds_hu]
 
 
 def take_voxels(

@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+LONGEST_LIST = 60
 MINUS, NOTHING = "\u2212", "\u2013"
 
 
@@ -19,6 +20,16 @@ class Text:
 
     text: str
     kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A paragraph that begins with a link to a file beside the page."""
+
+    target: str
+    name: str
+    text: str
+    kind: str = "link"
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,8 @@ class Table:
     text_columns : set of int
         Columns that hold words, not numbers.
     of_scans : bool
-        Whether rows are scans: their headers link to the scans' pictures.
+        Whether rows are scans: their headers link to the scans' pages or pictures. Long lists of
+        scans (`is_long`) are folded, and not printed.
     folded : bool
         Whether the table is shown only when its caption is opened.
     main : str
@@ -55,6 +67,11 @@ class Table:
     main: str = ""
     note: str = ""
     kind: str = "table"
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the table lists more scans than people read."""
+        return self.of_scans and len(self.rows) > LONGEST_LIST
 
 
 @dataclass(frozen=True)
@@ -75,13 +92,11 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Image:
-    """An embedded image with its caption; `anchor` is where links to it lead."""
+    """An embedded image with its caption."""
 
     source: str
     caption: str
     alt: str
-    anchor: str = ""
-    wide: bool = False
     kind: str = "image"
 
 

@@ -1,4 +1,4 @@
-"""The report's tables of automatic against reference: numbers, and root masks."""
+"""The report's tables of automatic against reference, and of readers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from calcohort.agreement.agreement import whole_cohort
 from calcohort.agreement.readings import NAMES, UNITS
 from calcohort.measure import RULES
 from calcohort.report import published
-from calcohort.report.blocks import NOTHING, Table, interval, number, p_value, spread
+from calcohort.report.blocks import NOTHING, Table, interval, number, p_value
 
 QUANTITIES = {name: (NAMES[name].capitalize(), UNITS[name]) for name in NAMES}
 PUBLISHED = {
@@ -24,16 +24,6 @@ PUBLISHED = {
         published.VOLUME_NOTE,
     ),
 }
-SEGMENTATION = (
-    ("dice", "Dice", 3),
-    ("iou", "IoU", 3),
-    ("assd_mm", "Mean surface distance, mm", 2),
-    ("hd95_mm", "95 % surface distance, mm", 2),
-    ("volume_error_mm3", "Root volume error, mm³", 0),
-    ("box_coverage", "Root inside the box, %", 2),
-    ("volume_in_found_root_mm3", "Calcium in found root, mm³", 1),
-    ("volume_in_reference_root_mm3", "Calcium in reference root, mm³", 1),
-)
 
 
 def agreement_tables(
@@ -287,29 +277,3 @@ def _rule(name: object, k: float) -> str:
         return _short(name)
     formula = RULES[name].formula.replace(" k ", f" {k:g} ").replace("-", "−")
     return f"{name}: {formula}"
-
-
-def segmentation_tables(segmentation: pd.DataFrame) -> list[Table]:
-    """Summarise the roots against their reference masks, and list them scan by scan (folded)."""
-    columns = [column for column in SEGMENTATION if column[0] in segmentation]
-    values = segmentation.assign(**{c: pd.to_numeric(segmentation[c]) for c, *_ in columns})
-    if "box_coverage" in values:
-        values["box_coverage"] *= 100
-    summary = [
-        [label, str(len(known)), spread(known, digits), number(known.median(), digits)]
-        for c, label, digits in columns
-        for known in [values[c].dropna()]
-    ]
-    rows = [
-        [str(row["scan_id"]), *(number(row[c], digits) for c, _, digits in columns)]
-        for row in values.to_dict("records")
-    ]
-    labels = [label for _, label, _ in columns]
-    head = ["", "n", "Mean ± SD (lowest to highest)", "Median"]
-    note = (
-        "Errors are found minus reference. Scans without a found root count in the list, not in n."
-    )
-    return [
-        Table("Roots against the reference masks", head, summary, note=note),
-        Table("Roots, scan by scan", ["Scan", *labels], rows, of_scans=True, folded=True),
-    ]

@@ -1,5 +1,6 @@
 """The report's tables and key numbers, made from the cohort's tables."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -28,6 +29,8 @@ COHORT = (
     ("luminance_hu", "Luminance Lm, HU", 0),
 )
 """Column of scans.csv, what it is called, and its decimals; None for what is counted."""
+
+MOST_GROUPS = 8
 
 
 def counts_of(scans: pd.DataFrame) -> dict[str, int]:
@@ -82,42 +85,61 @@ def exclusions(scans: pd.DataFrame) -> Table:
     )
 
 
-def cohort(scans: pd.DataFrame) -> Table:
-    """Describe all scans and the measured ones: mean ± SD and range, or numbers of scans."""
+def cohort_tables(scans: pd.DataFrame, groups: Iterable[str]) -> list[Table]:
+    """Describe all scans and the measured ones, then the measured ones by group.
+
+    Parameters
+    ----------
+    scans : DataFrame
+        scans.csv.
+    groups : iterable of str
+        Columns to describe the scans by; those with 2 to `MOST_GROUPS` values are.
+    """
     measured = scans[scans["status"] == "measured"]
+    both = {"All scans": scans, "Measured": measured}
+    tables = [_description("Scans and scanners", scans, both)]
+    for column in dict.fromkeys(groups):
+        values = sorted(measured[column].dropna().unique(), key=str) if column in measured else []
+        if 2 <= len(values) <= MOST_GROUPS:
+            parts = {_word(value): measured[measured[column] == value] for value in values}
+            unknown = measured[measured[column].isna()]
+            parts |= {"Unknown": unknown} if len(unknown) else {}
+            tables.append(
+                _description(f"Measured scans by {column}", measured.drop(columns=column), parts)
+            )
+    return tables
+
+
+def _description(caption: str, scans: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> Table:
     rows = []
     for column, label, digits in COHORT:
         if column not in scans or scans[column].isna().all():
             continue
         if digits is None or not pd.api.types.is_numeric_dtype(scans[column]):
             rows += [
-                [f"{label}: {_word(value)}", *(_share(p, column, value) for p in (scans, measured))]
+                [f"{label}: {_word(value)}", *(_share(p[column], value) for p in parts.values())]
                 for value in sorted(scans[column].dropna().unique(), key=str)
             ]
+            missing = [int(part[column].isna().sum()) for part in parts.values()]
+            rows += [[f"{label}: missing", *map(str, missing)]] if any(missing) else []
         else:
-            rows.append([label, *(_all(part[column], digits) for part in (scans, measured))])
-    head = ["", f"All scans (n = {len(scans)})", f"Measured (n = {len(measured)})"]
-    note = (
-        "Mean ± SD (lowest to highest), or number of scans (%). n: known values, where some miss."
-    )
-    return Table("Scans and scanners", head, rows, note=note)
+            rows.append([label, *(_spread(part[column], digits) for part in parts.values())])
+    head = ["", *(f"{name} (n = {len(part)})" for name, part in parts.items())]
+    note = "Mean ± SD (lowest to highest), or number of scans (% of those with a known value)."
+    return Table(caption, head, rows, note=note)
 
 
-def _share(scans: pd.DataFrame, column: str, value: Any) -> str:
-    known = scans[column].dropna()
+def _spread(values: pd.Series, digits: int) -> str:
+    missing = int(values.isna().sum())
+    return spread(values.dropna(), digits) + (f"; {missing} missing" if missing else "")
+
+
+def _share(values: pd.Series, value: Any) -> str:
+    known = values.dropna()
     if known.empty:
         return NOTHING
     count = int((known == value).sum())
-    return f"{count} ({100 * count / len(known):.0f} %)" + _known(known, scans[column])
-
-
-def _all(values: pd.Series, digits: int) -> str:
-    known = values.dropna()
-    return spread(known, digits) + (_known(known, values) if len(known) else "")
-
-
-def _known(known: pd.Series, values: pd.Series) -> str:
-    return f", n = {len(known)}" if len(known) < len(values) else ""
+    return f"{count} ({100 * count / len(known):.0f} %)"
 
 
 def calcium_tables(scans: pd.DataFrame, calcium: pd.DataFrame, rule: str) -> list[Table]:

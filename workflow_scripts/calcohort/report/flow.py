@@ -20,10 +20,12 @@ STAGES = {
     "segment": "Aortic root segmented",
     "root": "Aortic root found or given",
     "measure": "Calcium measured",
+    "review": "Kept after review",
 }
 """The stages in their order, and what is true of the scans that have passed one."""
 
 ALWAYS = ("convert", "root", "measure")
+LAST = ("measure", "review")
 
 WIDTH, LEFT_WIDTH, RIGHT_X = 780, 300, 360
 PAD, LINE, GAP = 12, 19, 22
@@ -66,7 +68,8 @@ def count_flow(scans: pd.DataFrame) -> list[Step]:
     Returns
     -------
     list of Step
-        Stages in their order; those that lost no scan are left out, except `ALWAYS`.
+        Stages in their order; those that lost no scan are left out, except `ALWAYS` and a review
+        that took place.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def count_flow(scans: pd.DataFrame) -> list[Step]:
     """
     ended = scans[scans["status"].isin([EXCLUDED, FAILED])]
     unknown = sorted(set(ended["stage"]) - set(STAGES))
-    order = list(STAGES)[:-1] + unknown + list(STAGES)[-1:]
+    order = [stage for stage in STAGES if stage not in LAST] + unknown + list(LAST)
     left, steps = len(scans), []
     for stage in order:
         here = ended[ended["stage"] == stage]
@@ -83,13 +86,24 @@ def count_flow(scans: pd.DataFrame) -> list[Step]:
         losses = [(status, str(reason), int(n)) for (status, reason), n in counts.items()]
         losses.sort(key=lambda loss: (loss[0], -loss[2], loss[1]))
         left -= len(here)
-        if losses or stage in ALWAYS:
-            steps.append(Step(stage, STAGES.get(stage, f"Passed {stage}"), left, losses))
+        label = STAGES.get(stage, f"Passed {stage}")
+        if stage == "review" and (looked_at := _verdicts(scans)):
+            steps.append(Step(stage, f"{label}, {looked_at}", left, losses))
+        elif losses or stage in ALWAYS:
+            steps.append(Step(stage, label, left, losses))
     if left != (measured := int((scans["status"] == "measured").sum())):
         raise ValueError(
             f"{left} scans are left at the end of the flow, but {measured} are measured"
         )
     return steps
+
+
+def _verdicts(scans: pd.DataFrame) -> str:
+    """Say how many measured scans were accepted and looked at; nothing where nobody has looked."""
+    if "review" not in scans or scans["review"].isna().all():
+        return ""
+    kept = scans.loc[scans["status"] == "measured", "review"]
+    return f"{(kept == 'accepted').sum()} accepted, {kept.isna().sum()} not looked at"
 
 
 def flow_diagram(scans: pd.DataFrame) -> Markup:

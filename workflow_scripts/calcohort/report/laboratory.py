@@ -1,22 +1,18 @@
-"""The report's threshold laboratory: rules side by side, k, and the curves."""
+"""The report's threshold laboratory: rules side by side, and k."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
 from calcohort.laboratory.score import PUBLISHED
 from calcohort.measure import RULES
-from calcohort.report.blocks import Image, Section, Table, Text, embed, interval, number
+from calcohort.report.blocks import Section, Table, Text, interval, number
 from calcohort.report.comparisons import QUANTITIES, named
-
-MOST_PAGES = 4
 
 
 def laboratory_section(
     agreement: pd.DataFrame,
     fits: pd.DataFrame,
-    curves: Path,
     formulas: Mapping[str, str],
     rule: str,
 ) -> Section:
@@ -26,8 +22,6 @@ def laboratory_section(
     ----------
     agreement, fits : DataFrame
         laboratory_agreement.csv and k_fits.csv.
-    curves : Path
-        The folder of the pages of curves; the first pages are embedded, the others are named.
     formulas : mapping
         The study's own rules.
     rule : str
@@ -36,21 +30,10 @@ def laboratory_section(
     blocks = rule_tables(agreement, formulas, rule) + fit_tables(fits)
     if not blocks:
         blocks = [Text("No measured scan has a reference to compare the rules with.")]
-    pages = sorted(Path(curves).glob("curves_*.png"))
-    for page in pages[:MOST_PAGES]:
-        caption = (
-            f"Calcium volume against threshold, scan by scan; the points are those of {rule} and "
-            "of the reader. Left of the dotted line blood is counted too."
-        )
-        blocks.append(Image(embed(page), caption, caption, wide=True))
-    if len(pages) > MOST_PAGES:
-        blocks.append(Text(f"{len(pages)} pages of curves are in the folder {Path(curves).name}."))
     return Section("laboratory", "Threshold laboratory", blocks)
 
 
-def rule_tables(
-    agreement: pd.DataFrame, formulas: Mapping[str, str], rule: str
-) -> list[Table | Text | Image]:
+def rule_tables(agreement: pd.DataFrame, formulas: Mapping[str, str], rule: str) -> list[Table]:
     """Compare all rules with the reader, one table a quantity."""
     texts = {name: r.formula for name, r in RULES.items()} | PUBLISHED | dict(formulas)
     used = agreement[agreement["n"] > 0]

@@ -1,6 +1,7 @@
-"""The report: one HTML page that opens offline, with everything in it.
+"""The report: one HTML page that opens offline, with all tables and figures in it.
 
-What stands on the page is a list of sections of blocks; how it looks is `page.html.j2`.
+The pictures of the scans are in the gallery beside it. What stands on the page is a list of
+sections of blocks; how it looks is `page.html.j2`.
 """
 
 import json
@@ -9,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from calcohort.methods.paragraph import methods_paragraph
 from calcohort.outcomes import atomic_path
-from calcohort.report import contents
+from calcohort.report import contents, quality
 from calcohort.report.blocks import Code, Drawing, Image, Section, Table, Text, embed
 from calcohort.report.comparisons import (
     QUANTITIES,
     agreement_tables,
     category_tables,
     reader_tables,
-    segmentation_tables,
     subgroup_tables,
 )
 from calcohort.report.flow import flow_diagram
+from calcohort.report.segmentation import segmentation_tables
+from calcohort.report.templates import render
+from calcohort.reviews import Review
 
 RESEARCH_ONLY = "Research use only."
 DEFAULT_WEIGHTS = (
@@ -49,7 +51,7 @@ def write_report(
     categories: pd.DataFrame,
     further: list[Section],
     figures: Mapping[str, Path],
-    pictures: Mapping[str, Path],
+    reviews: Mapping[str, Review],
     provenance: Mapping[str, Any],
 ) -> None:
     """Write the report of a cohort.
@@ -67,8 +69,8 @@ def write_report(
         What stands after the agreement: laboratory, outcomes.
     figures : mapping
         Caption to SVG or PNG file, of the agreement section.
-    pictures : mapping
-        `scan_id` to its QC picture; a scan whose file is missing or empty is said to have none.
+    reviews : mapping
+        `scan_id` to its review (`reviews.read_reviews`).
     provenance : mapping
         What `provenance.collect` returned.
 
@@ -77,41 +79,34 @@ def write_report(
     ValueError
         When the scans' outcomes do not add up (`flow.count_flow`).
     """
-    rule = provenance["settings"]["measure"]["mask_rule"]
+    settings = provenance["settings"]
+    rule = settings["measure"]["mask_rule"]
     counts = contents.counts_of(scans)
     compared = bool((agreement["n"] > 0).any())
-    drawn = [s for s in scans["scan_id"] if s in pictures and _is_filled(pictures[s])]
-    anchors = {scan_id: f"picture-{n}" for n, scan_id in enumerate(drawn, start=1)}
+    groups = ["group", *settings["association"]["groups"]]
     sections = [
         _scans(scans),
-        Section("cohort", "Cohort", [contents.cohort(scans)]),
+        Section("cohort", "Cohort", contents.cohort_tables(scans, groups)),
         _calcium(scans, calcium, rule),
-        _agreement(agreement, categories, figures, provenance["settings"]["measure"]),
+        _agreement(agreement, categories, figures, settings["measure"]),
         *further,
         *([] if segmentation.empty else [_segmentation(segmentation)]),
-        Section("pictures", "Pictures", _pictures(scans, pictures, anchors)),
+        quality.quality_section(scans, calcium, agreement, reviews, rule),
         Section(
             "methods",
             "Methods",
-            [Text(methods_paragraph(provenance, counts, provenance["settings"], compared))],
+            [Text(methods_paragraph(provenance, counts, settings, compared))],
         ),
         _provenance(provenance),
     ]
-    folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=folder,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("page.html.j2").render(
+    html = render(
+        "page.html.j2",
         title=title,
         warning=DEFAULT_WEIGHTS if provenance["default_weights"] else RESEARCH_ONLY,
         facts=_facts(counts, provenance),
         cards=contents.key_numbers(scans, calcium, segmentation, agreement, rule),
         sections=sections,
-        anchors=anchors,
+        page_of="../scans/{}/scan.html" if settings["report"]["scan_pages"] else "gallery.html#{}",
     )
     with atomic_path(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
@@ -182,28 +177,6 @@ def _agreement(
 def _segmentation(segmentation: pd.DataFrame) -> Section:
     blocks = segmentation_tables(segmentation)
     return Section("segmentation", "Segmentation of the root", blocks)
-
-
-def _pictures(
-    scans: pd.DataFrame, pictures: Mapping[str, Path], anchors: Mapping[str, str]
-) -> list[Image | Text]:
-    blocks = []
-    for scan in scans.to_dict("records"):
-        scan_id = scan["scan_id"]
-        if scan_id not in anchors:
-            blocks.append(Text(f"{scan_id}: there is no picture."))
-            continue
-        alt = f"CT of scan {scan_id} in three planes with root outline and calcium; "
-        if scan["status"] != "measured":
-            alt = f"What was seen of scan {scan_id}; "
-        alt += str(scan["status"])
-        caption = f"{scan_id}, {scan['status']}"
-        blocks.append(Image(embed(pictures[scan_id]), caption, alt, anchors[scan_id], wide=True))
-    return blocks
-
-
-def _is_filled(file: Path) -> bool:
-    return Path(file).is_file() and Path(file).stat().st_size > 0
 
 
 def _provenance(provenance: Mapping[str, Any]) -> Section:

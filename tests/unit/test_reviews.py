@@ -1,0 +1,100 @@
+"""Reviews: read strictly, written whole, and respected by the cohort's tables."""
+
+import pytest
+from calcohort.outcomes import UserError
+from calcohort.reviews import read_reviews, write_reviews
+from calcohort.study import read_config, read_settings
+from calcohort.tables import build_tables
+
+HEAD = "scan_id,verdict,comment,reviewer,time_utc\n"
+TIME = "2026-01-31T14:05:09Z"
+
+
+def review(scan_id, verdict="rejected", comment="", reviewer="AB"):
+    return {
+        "scan_id": scan_id,
+        "verdict": verdict,
+        "comment": comment,
+        "reviewer": reviewer,
+        "time_utc": TIME,
+    }
+
+
+def test_what_is_written_is_read(tmp_path):
+    said = {
+        "b": review("b", "accepted"),
+        "a": review("a", comment='cut, "low"\nand ö'),
+    }
+    write_reviews(tmp_path / "r.csv", said)
+    assert read_reviews(tmp_path / "r.csv") == said
+    assert (tmp_path / "r.csv").read_text(encoding="utf-8").startswith(HEAD + "a,rejected")
+
+
+def test_a_missing_file_holds_no_reviews(tmp_path):
+    assert read_reviews(tmp_path / "none.csv") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("scan_id,verdict\na,accepted\n", "column comment, reviewer, time_utc is missing"),
+        (HEAD.replace(",", ";"), "Columns are separated by commas"),
+        (f"{HEAD}a,maybe,,AB,{TIME}\n", r"row 2: verdict: 'maybe' is not one of"),
+        (f"{HEAD}a,accepted,,AB,yesterday\n", "row 2: time_utc"),
+        (f"{HEAD}a,accepted,,AB,{TIME}\na,rejected,,CD,{TIME}\n", "row 3: scan a is reviewed tw"),
+        (f"{HEAD},accepted,,AB,{TIME}\n", "row 2: scan_id"),
+    ],
+)
+def test_a_damaged_table_is_told_with_its_row(tmp_path, text, told):
+    (tmp_path / "reviews.csv").write_text(text)
+    with pytest.raises(UserError, match=told):
+        read_reviews(tmp_path / "reviews.csv")
+
+
+def tables(reviews):
+    rule = {"threshold_hu": 600.0, "calcium_volume_mm3": 20.0, "lesion_count": 1}
+    rules = [{"rule": name} | rule for name in ("F1", "F7")]
+    numbers = {"luminance_hu": 500.0, "root_volume_mm3": 9000.0, "root_source": "sheet"}
+    ok = {"status": "ok", "stage": "measure", "reason": "", "detail": ""}
+    out = {"status": "excluded", "stage": "convert", "reason": "not_ct", "detail": "an MR"}
+    measured = [{"scan_id": s} | ok | numbers | {"rules": rules} for s in "abc"]
+    sheet = {s: {"scan_id": s, "dicom": "x"} for s in "abcd"}
+    return build_tables(
+        sheet,
+        series=[{"scan_id": s} for s in sheet],
+        measured=[*measured, {"scan_id": "d"} | out],
+        compared=[],
+        settings=read_settings(read_config()),
+        reviews=reviews,
+    )
+
+
+def test_a_rejected_scan_is_excluded_and_an_accepted_one_stays():
+    said = {
+        "a": review("a", comment="wrong valve"),
+        "b": review("b", "accepted"),
+        "d": review("d", "accepted"),
+        "elsewhere": review("elsewhere"),
+    }
+    found = tables(said)
+    scans = found["scans"].set_index("scan_id")
+    assert list(scans["status"]) == ["excluded", "measured", "measured", "excluded"]
+    assert list(scans["review"].fillna("")) == ["rejected", "accepted", "", "accepted"]
+    assert tuple(scans.loc["a", ["stage", "reason", "detail"]]) == (
+        "review",
+        "rejected_by_reviewer",
+        "Rejected by AB: wrong valve",
+    )
+    assert scans.loc["d", "reason"] == "not_ct"
+    assert set(found["calcium"]["scan_id"]) == {"b", "c"}
+
+
+def test_a_rejection_says_where_it_has_no_comment_and_no_name():
+    found = tables({"a": review("a", reviewer="")})["scans"].set_index("scan_id")
+    assert found.loc["a", "detail"] == "Rejected by an unnamed reviewer, without a comment"
+
+
+def test_without_reviews_nothing_changes():
+    found = tables(None)
+    assert found["scans"]["review"].isna().all()
+    assert len(found["calcium"]) == 6
