@@ -19,7 +19,7 @@ def job_log(path: str | Path) -> Iterator[None]:
     ------
     SystemExit
         With status 1 after a `UserError`, no memory, or trouble of the machine such as a full
-        disk; with status 143 after SIGTERM, so that what is open is closed.
+        disk; with status 143 after SIGTERM and 130 after Ctrl-C, so that what is open is closed.
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -42,6 +42,9 @@ def job_log(path: str | Path) -> Iterator[None]:
             "%s: %s. Free some space or memory and run again.", problem.filename, problem.strerror
         )
         sys.exit(1)
+    except KeyboardInterrupt:
+        log.error("stopped")
+        sys.exit(128 + signal.SIGINT)
     except Exception:
         log.exception("unforeseen error")
         raise
