@@ -89,8 +89,8 @@ def growing(first):
 
 
 def per_worker(mb):
-    """A function that asks for `mb` of memory for each scan at a time, more at each retry."""
-    return lambda wildcards, threads, attempt: mb * threads * attempt
+    """A function that asks for `mb` for each scan at a time; a retry tries some alone (pool.py)."""
+    return lambda wildcards, threads, attempt: mb * (threads + attempt - 1)
 
 
 def per_scan(minutes):

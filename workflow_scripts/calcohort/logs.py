@@ -40,8 +40,8 @@ def job_log(path: str | Path, private: str | Path | None = None) -> Iterator[Non
     Raises
     ------
     SystemExit
-        With status 1 after any error, which the log has told; with status 143 after SIGTERM, so
-        that what is open is closed.
+        With status 1 after any error, which the log has told; with status 143 after SIGTERM and
+        130 after Ctrl-C, so that what is open is closed.
     """
     file = logging.FileHandler(path, "w", encoding="utf-8", errors="backslashreplace")
     handlers = [file, logging.StreamHandler(sys.stderr)]
@@ -69,6 +69,9 @@ def job_log(path: str | Path, private: str | Path | None = None) -> Iterator[Non
         what = "" if kept else f"{problem.filename}: "
         log.error("%s%s. Free some space or memory and run again.", what, problem.strerror)
         sys.exit(1)
+    except KeyboardInterrupt:
+        log.error("stopped")
+        sys.exit(128 + signal.SIGINT)
     except Exception:
         _unforeseen(log, kept)
     finally:
