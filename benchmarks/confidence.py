@@ -30,6 +30,8 @@ from calcohort.study import read_config, read_settings
 from calcohort.volume import Volume, bounding_slices
 
 MARGIN_MM = 12.0
+RENDERED_IN_PARTS = ("template",)
+"""Without noise a part of their scan has the values of the whole."""
 
 
 def segmented(folder: Path, family_name: str, seed: int, network, settings) -> dict:
@@ -51,20 +53,24 @@ def segmented(folder: Path, family_name: str, seed: int, network, settings) -> d
     box = jittered(around, grid, np.random.default_rng(seed))
     probability = network.probability(normalise(lower_calcium(hu, box)))
     root = find_root(probability, grid.spacing_mm, box, inside)
-    quiet = family.render(patient, grid, noise=False)
-    findings, calcium = measure_calcium(
-        Volume(quiet.hu, grid.affine), noisy.root, settings=settings
-    )
     window = tuple(
         slice(max(side.start - round(MARGIN_MM / mm), 0), side.stop + round(MARGIN_MM / mm))
         for side, mm in zip(around, grid.spacing_mm, strict=True)
+    )
+    part = grid.window([side.start for side in window], noisy.root[window].shape)
+    if family_name in RENDERED_IN_PARTS:
+        quiet_hu = family.render(patient, part, noise=False).hu
+    else:
+        quiet_hu = family.render(patient, grid, noise=False).hu[window]
+    findings, calcium = measure_calcium(
+        Volume(quiet_hu, part.affine), noisy.root[window], settings=settings
     )
     kept = {
         "hu": hu[window],
         "probability": np.rint(probability[window] * 255).astype(np.uint8),
         "root": root[window],
         "true_root": noisy.root[window],
-        "affine": grid.window([side.start for side in window], (1, 1, 1)).affine,
+        "affine": part.affine,
         "truth_mm3": calcium.sum() * grid.voxel_volume_mm3,
         "true_luminance_hu": findings["luminance_hu"],
     }

@@ -30,9 +30,9 @@ SEVERE_MM3 = 400.0
 HEAD = """\
 # Evaluation on phantoms
 
-Written by `make evaluate`: {n} phantoms of seeds that no network was trained on went through the
-whole chain (DICOM, conversion, both networks, measurement). Phantoms are simplified scans; what
-they show of real scans is how the chain works, not how well it would do there.
+Written by `evaluate_phantoms.py`: {n} phantoms of seeds that no network was trained on went
+through the whole chain (DICOM, conversion, both networks, measurement). Phantoms are simplified
+scans; what they show of real scans is how the chain works, not how well it would do there.
 Errors are automatic − reference, R² is about the identity line.
 """
 

@@ -112,16 +112,16 @@ def root_bounds_mm(root: Root, warp: Warp) -> np.ndarray:
 
 
 def _root(rng, heart: Pose) -> Root:
-    """Return a root of 18 to 32 mm at the annulus, its sinuses up to about 50 mm wide."""
+    """Return a root of 19 to 32 mm at the annulus, its sinuses up to about 50 mm wide."""
     tilt, azimuth = np.radians(rng.uniform(5, 65)), np.radians(rng.uniform(-20, 95))
     axis = [np.sin(tilt) * np.cos(azimuth), np.sin(tilt) * np.sin(azimuth), np.cos(tilt)]
-    annulus = float(np.clip(heart.scale * rng.normal(12.2, 1.2), 9, 16))
+    annulus = float(np.clip(heart.scale * rng.normal(12.2, 1.2), 9.5, 16))
     dilated = rng.random() < 0.3
     junction = annulus * rng.uniform(*((1.2, 1.8) if dilated else (0.95, 1.3)))
     return Root(
         origin_mm=heart(rng.normal(0, 2, 3)),
         axes=frame(np.array(axis) @ heart.turn),
-        height_mm=annulus * rng.uniform(1.35, 2.2),
+        height_mm=float(np.clip(annulus * rng.uniform(1.35, 2.2), 16, 32)),
         lvot_radius_mm=annulus * rng.uniform(0.85, 1.2),
         annulus_radius_mm=annulus,
         junction_radius_mm=junction,
