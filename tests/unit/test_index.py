@@ -1,16 +1,21 @@
 """The index of an archive: what is found, what is opened again, what becomes a scan."""
 
+import contextlib
 import csv
 import io
 import json
 import os
 import shutil
+import sqlite3
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from calcohort.dicom.choose import choose_series
 from calcohort.dicom.find import find_series
 from calcohort.dicom.listing import gather, listed_series, read_listing
@@ -353,3 +358,38 @@ def test_a_dicomdir_is_not_an_image_and_its_files_are_found(archive):
     counts = index(archive)
     assert (counts["images"], counts["not_dicom"], counts["damaged"]) == (36, 2, 0)
     assert len(find_series(archive / "one" / "DICOMDIR").series) == 3
+
+
+@pytest.mark.slow
+def test_an_index_that_was_killed_is_taken_up_where_it_stopped(tmp_path):
+    root = tmp_path / "archive"
+    files = write_study(root / "0", "1")
+    for number in range(1, 400):
+        (root / str(number)).mkdir()
+        for file in files:
+            os.link(file, root / str(number) / file.name)
+    config = tmp_path / "study.yaml"
+    config.write_text(yaml.safe_dump(settings_of(root)))
+    script = ROOT / "workflow_scripts/index_series.py"
+    command = [sys.executable, str(script), "--configfile", str(config), "--processes", "1"]
+    running = subprocess.Popen(command, env=os.environ | {"CALCOHORT_KEY": KEY.decode()})
+    database = tmp_path / "private/index.sqlite"
+    while running.poll() is None and not files_known(database):
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    known = files_known(database)
+    assert 0 < known < 4000
+    assert index(root)["opened"] <= 4000 - known + 250
+    (row,) = table(root)
+    assert (row["images"], row["copies"]) == ("10", "3990")
+
+
+def files_known(database):
+    if not database.exists():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT COUNT(*) FROM files").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0

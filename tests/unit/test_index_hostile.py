@@ -19,8 +19,7 @@ from calcohort.dicom.archive import is_archive, members, unpack
 from calcohort.dicom.facts import summarise
 from calcohort.dicom.find import KEYWORDS, find_series
 from calcohort.dicom.header import read_header, text
-from calcohort.index.read import DAMAGED, IMAGE, OTHER, UNREADABLE, read_files
-from calcohort.index.store import facts_from
+from calcohort.index.read import DAMAGED, IMAGE, OTHER, UNREADABLE, facts_from, read_files
 from calcohort.index.walk import walk
 from calcohort.outcomes import Excluded, Reason
 from dicom_factory import KEY, write_series

@@ -10,7 +10,8 @@ from calcohort.dicom.facts import Facts, Summary, describe, slice_spacing_mm
 from calcohort.dicom.listing import Listing, Source
 from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.dicom.rule import Rule
-from calcohort.index.store import Store, Stored, facts_from
+from calcohort.index.read import facts_from
+from calcohort.index.store import Store, Stored
 
 
 @dataclass

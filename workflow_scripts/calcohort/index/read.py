@@ -14,7 +14,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from calcohort.dicom.archive import DAMAGE, is_archive, members
 from calcohort.dicom.damage import DAMAGED as DAMAGED_HEADER
 from calcohort.dicom.damage import raise_machine_trouble
-from calcohort.dicom.facts import facts_of
+from calcohort.dicom.facts import Facts, facts_of
 from calcohort.dicom.find import (
     DICOMDIR,
     KEYWORDS,
@@ -28,6 +28,18 @@ from calcohort.dicom.header import read_header, without_warnings
 from calcohort.outcomes import Excluded
 
 IMAGE, OTHER, DAMAGED, UNREADABLE, NESTED = range(5)
+STATES = {
+    "images": IMAGE,
+    "not_dicom": OTHER,
+    "damaged": DAMAGED,
+    "unreadable": UNREADABLE,
+    "nested_archives": NESTED,
+}
+SAID = {
+    DAMAGED: "DICOM with a damaged header, or no DICOM though named so",
+    UNREADABLE: "file not readable",
+    NESTED: "an archive in an archive, not opened",
+}
 OF_ONE_IMAGE = {tag_for_keyword("SOPInstanceUID"), tag_for_keyword("ImagePositionPatient")}
 MOST_FACTS = 1000
 MOST_ARCHIVE_BYTES = 1e12
@@ -106,6 +118,14 @@ def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]
     except OSError as error:
         return [], f"archive not readable: {error.strerror}"
     return list(found.values()), ""
+
+
+def facts_from(body: str | dict) -> Facts:
+    """Make `Facts` of their JSON."""
+    read = json.loads(body) if isinstance(body, str) else dict(body)
+    for name in ("orientation", "pixel_spacing_mm"):
+        read[name] = None if read[name] is None else tuple(read[name])
+    return Facts(**read)
 
 
 class _FactsOfHeaders:

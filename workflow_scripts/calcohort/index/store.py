@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from calcohort.dicom.facts import Facts
-from calcohort.index.read import DAMAGED, IMAGE, NESTED, OTHER, UNREADABLE, Read
+from calcohort.index.read import DAMAGED, OTHER, SAID, STATES, UNREADABLE, Read, facts_from
 
 LAYOUT = 1
 TABLES = """
@@ -284,25 +284,3 @@ class Store:
             (OTHER,),
         ):
             yield os.path.join(os.fsdecode(path), os.fsdecode(name)), SAID[state]
-
-
-STATES = {
-    "images": IMAGE,
-    "not_dicom": OTHER,
-    "damaged": DAMAGED,
-    "unreadable": UNREADABLE,
-    "nested_archives": NESTED,
-}
-SAID = {
-    DAMAGED: "DICOM with a damaged header, or no DICOM though named so",
-    UNREADABLE: "file not readable",
-    NESTED: "an archive in an archive, not opened",
-}
-
-
-def facts_from(body: str | dict) -> Facts:
-    """Make `Facts` of their JSON."""
-    read = json.loads(body) if isinstance(body, str) else dict(body)
-    for name in ("orientation", "pixel_spacing_mm"):
-        read[name] = None if read[name] is None else tuple(read[name])
-    return Facts(**read)

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 FILES_AT_ONCE = 250
 TOLD_EVERY_S = 30
+COMMIT_EVERY_S = 0.5
 
 
 class Update:
@@ -51,7 +52,7 @@ class Update:
         self.problems: list[tuple[str, str]] = []
         self.seen: set[int] = set()
         self.waiting: deque[tuple[Future, int, tuple | None]] = deque()
-        self.told = time.monotonic()
+        self.told = self.committed = time.monotonic()
 
     def run(self, roots: list[str]) -> None:
         """Index the folders `roots`.
@@ -133,7 +134,9 @@ class Update:
             digest, newest_ns = whole
             again = self.store.has_unreadable(container) or problem.startswith("archive not")
             self.store.seen_whole(container, None if again else digest, newest_ns, problem)
+        if time.monotonic() - self.committed > COMMIT_EVERY_S:
             self.store.db.commit()
+            self.committed = time.monotonic()
         if time.monotonic() - self.told > TOLD_EVERY_S:
             self.told = time.monotonic()
             log.info("%d files opened, %d folders and archives seen", self.opened, len(self.seen))
