@@ -86,7 +86,7 @@ def convert_scan(
             source = unpacked
         found = find_series(source)
         choice = choose_series(found, series_uid, limits.min_slices, key)
-        check_phantom(key, choice.series.first)
+        check_phantom(key, text(choice.series.first, "Manufacturer"))
         _refuse_damage(found, choice)
         geometry = judge_series(choice.series, limits)
         volume = verified_hu(geometry, _run_dcm2niix(geometry, workspace))
