@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -7,8 +8,8 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
 from calcohort.at_work import forgive
-from calcohort.laboratory.formula import check_formulas
 from calcohort.keys import check_key, establish_key
+from calcohort.laboratory.formula import check_formulas
 from calcohort.lock import lock_results
 from calcohort.logs import Discreet, TimeLeft
 from calcohort.outcomes import UserError
@@ -106,7 +107,8 @@ def prepare_results():
         lock_results(RESULTS)
         private_folder(SETTINGS)
         establish_key(SETTINGS)
-        Path(".snakemake").chmod(0o700)
+        with contextlib.suppress(PermissionError):
+            Path(".snakemake").chmod(0o700)
     except UserError as mistake:
         raise WorkflowError(str(mistake))
 

@@ -65,9 +65,11 @@ def test_a_sheet_is_typed_and_its_paths_start_at_its_folder(tmp_path):
         ("scan_id,dicom\na,x\n", "separated by tabs"),
         ("scan_id\tdicom\tage\na\tx\told\n", "row 2: age: 'old' is not of type 'number'"),
         ("scan_id\tdicom\treference_volume_mm3\na\tx\t-3\n", "row 2: reference_volume_mm3"),
-        ("scan_id\tdicom\na\tx\na\ty\n", "row 3: scan_id 'a' is used twice"),
+        ("scan_id\tdicom\na\tx\na\ty\n", "row 3: scan_id is used twice"),
         ("scan_id\tdicom\na/../b\tx\n", "row 2: scan_id"),
         ("scan_id\tdicom\na\t\n", "row 2: row: 'dicom' is a required property"),
+        ("scan_id\tdicom\tbirth_date\na\tx\t1950\n", "column birth_date names a patient"),
+        ("scan_id\tdicom\tPatient ID\na\tx\t7\n", "column Patient ID names a patient"),
         ("scan_id\tdicom\n", "no scans"),
         ("scan_id\tdicom\na\tx\tmore\n", "row 2: more cells than columns"),
     ],
@@ -75,6 +77,13 @@ def test_a_sheet_is_typed_and_its_paths_start_at_its_folder(tmp_path):
 def test_a_mistake_in_the_sheet_is_told_with_its_row(tmp_path, text, told):
     with pytest.raises(UserError, match=told):
         read_sheet(sheet(tmp_path, text))
+
+
+def test_a_name_for_a_scan_id_is_not_repeated(tmp_path):
+    with pytest.raises(UserError) as caught:
+        read_sheet(sheet(tmp_path, "scan_id\tdicom\nDOE^JOHN\tx\nDOE^JOHN\ty\n"))
+    assert "row 2: scan_id: letters, digits" in str(caught.value)
+    assert "DOE" not in str(caught.value)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydicom.dataset import Dataset
-
 from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.outcomes import UserError, atomic_path
 from calcohort.private import check_private
@@ -91,15 +89,15 @@ def fingerprint(key: bytes) -> str:
     return keyed_hash(key, "fingerprint", "calcohort")
 
 
-def check_phantom(key: bytes, header: Dataset) -> None:
-    """Refuse the header of a real scan under the key that everybody knows.
+def check_phantom(key: bytes, manufacturer: str) -> None:
+    """Refuse the manufacturer of a real scan under the key that everybody knows.
 
     Raises
     ------
     UserError
         Where the study is of `phantoms_only` and the scan's maker is not Calcohort.
     """
-    if key == PUBLIC_KEY and str(header.get("Manufacturer")) != PHANTOM_MAKER:
+    if key == PUBLIC_KEY and manufacturer != PHANTOM_MAKER:
         raise UserError(
             "This study is of phantoms_only, whose pseudonyms everybody can undo, and here is a "
             "scan of another maker: set phantoms_only to false."

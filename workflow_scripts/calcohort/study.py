@@ -156,7 +156,7 @@ def read_sheet(path: Path) -> dict[str, dict[str, Any]]:
             problems.append(f"{path.name}, row {number}: more cells than columns")
         scan_id = row["scan_id"]
         if scan_id in rows:
-            problems.append(f"{path.name}, row {number}: scan_id '{scan_id}' is used twice")
+            problems.append(f"{path.name}, row {number}: scan_id is used twice")
         for column, declared in schema["properties"].items():
             if declared.get("format") == "path" and row.get(column):
                 row[column] = str((path.parent / row[column]).absolute())

@@ -99,7 +99,7 @@ def convert_scan(
             choice = listed_series(found, read_listing(source), key)
         else:
             choice = choose_series(found, series_uid, rule, key)
-        check_phantom(key, choice.series.first)
+        check_phantom(key, text(choice.series.first, "Manufacturer"))
         _refuse_damage(found, choice)
         series, repaired = sort_out(choice.series, repairs)
         geometry = judge_series(series, limits, repairs)
