@@ -49,11 +49,11 @@ onstart:
 
 
 onsuccess:
-    finish()
+    write_links()
 
 
 onerror:
-    finish()
+    write_links()
 
 
 rule all:

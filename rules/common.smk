@@ -113,9 +113,8 @@ def prepare_results():
         raise WorkflowError(str(mistake))
 
 
-def finish():
-    """Remember what is finished; append to the link table where it is asked for."""
-    remember_finished()
+def write_links():
+    """Append to the link table where it is asked for."""
     if SETTINGS["link_table"]:
         from calcohort.links import append_links
 

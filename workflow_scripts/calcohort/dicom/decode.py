@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from textwrap import shorten
 
 import numpy as np
 import pydicom
@@ -31,8 +30,8 @@ from pydicom.uid import (
 
 from calcohort.dicom.damage import DAMAGED, raise_machine_trouble, refuse_excess, refuse_inflation
 from calcohort.dicom.find import Image, number, numbers, text, transfer_syntaxes
-from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason
+from calcohort.private import private_log
 
 PLAIN = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
 TWO_DECODERS = ("pylibjpeg", "gdcm")
@@ -170,10 +169,11 @@ def _decode_files(images: tuple[Image, ...], decoders: tuple[str, ...]) -> Itera
             ) from error
         except DAMAGED as error:
             raise_machine_trouble(error)
+            private_log.warning("%s: %s", path, error)
             raise Excluded(
                 Reason.UNREADABLE,
-                f"the pixels of {image.label} cannot be decoded, it may be truncated: "
-                f"{shorten(clean(str(error)), 160, placeholder=' …')}",
+                f"the pixels of {image.label} cannot be decoded ({type(error).__name__}), "
+                "it may be truncated",
             ) from error
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from calcohort.dicom.find import Series, kind_of, number, numbers, text
-from calcohort.dicom.pseudonymise import clean, keyed_hash
+from calcohort.dicom.pseudonymise import keyed_hash
 
 BEST_DIASTOLE_PERCENT = 75
 BEST_SYSTOLE_PERCENT = 35
@@ -81,9 +81,9 @@ def facts_of(header: Dataset, key: bytes) -> Facts:
         name_hash=keyed_hash(key, "name", name),
         study_time=re.sub(r"\D", "", text(header, "StudyDate") + text(header, "StudyTime")),
         modality=text(header, "Modality") or None,
-        manufacturer=clean(text(header, "Manufacturer")) or None,
-        model=clean(text(header, "ManufacturerModelName")) or None,
-        kernel=clean(text(header, "ConvolutionKernel")) or None,
+        manufacturer=text(header, "Manufacturer") or None,
+        model=text(header, "ManufacturerModelName") or None,
+        kernel=text(header, "ConvolutionKernel") or None,
         contrast=has_contrast(header),
         phase_percent=phase_percent(header),
         series_number=number(header, "SeriesNumber"),

@@ -7,7 +7,6 @@ from pydicom.uid import UID, CTImageStorage
 
 from calcohort.dicom.find import ENHANCED_CT, Image, number, text
 from calcohort.dicom.limits import NO_REPAIRS, Limits, Repairs
-from calcohort.dicom.pseudonymise import clean
 from calcohort.outcomes import Excluded, Reason
 
 FEWEST_BITS = 12
@@ -72,8 +71,9 @@ def faults_of_kind(images: tuple[Image, ...]) -> Iterator:
     """Yield why the images are no CT images of one frame of reference that fit into memory."""
     classes = {image.header.get("SOPClassUID") for image in images}
     if other := classes - {None, CTImageStorage, *ENHANCED_CT}:
-        name = UID(sorted(other)[0]).name
-        yield Reason.NOT_CT, f"the images are stored as {clean(name)}, not as CT Image"
+        uid = UID(sorted(other)[0])
+        name = "an unknown class" if uid.name == uid else uid.name
+        yield Reason.NOT_CT, f"the images are stored as {name}, not as CT Image"
     if any(text(image.header, "BurnedInAnnotation").upper() == "YES" for image in images):
         yield Reason.BURNED_IN, "the header says that annotation is burned into the pixels"
     frames_of_reference = {text(image.header, "FrameOfReferenceUID") for image in images} - {""}
