@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import warnings
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from calcohort.dicom.convert import Limits
 from calcohort.handback.cohort import counts, hand_back_cohort
 from calcohort.handback.store import Ledger, store_objects
 from calcohort.keys import study_key
+from calcohort.lock import lock_results
 from calcohort.node.settings import open_node
 from calcohort.outcomes import UserError
 from calcohort.private import OF_OTHERS, make_private, private_folder
@@ -52,6 +54,7 @@ def hand_back(asked: argparse.Namespace) -> int:
     if unknown:
         raise UserError(f"--scans: {', '.join(sorted(unknown))} are not in the sheet.")
     node = open_node(settings["node"]) if asked.store else None
+    lock_results(Path(settings["results"]))
     folder = make_private(private_folder(settings) / "handback")
     tell = partial(print, flush=True)
     done = hand_back_cohort(
@@ -80,6 +83,11 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")  # of the DICOM libraries: they quote names
     try:
         sys.exit(hand_back(parse()))
-    except UserError as mistake:
-        print(f"hand_back: {mistake}", file=sys.stderr)
+    except (UserError, OSError) as mistake:
+        sys.stderr.write(f"hand_back: {mistake}\n")
         sys.exit(MISTAKE)
+    except BrokenProcessPool:
+        sys.stderr.write("hand_back: a process was killed, out of memory? Give fewer --jobs.\n")
+        sys.exit(MISTAKE)
+    except KeyboardInterrupt:
+        sys.exit("hand_back: stopped; run the same command again to go on")

@@ -1,6 +1,7 @@
 """From the archive and back: pull by worklist, run, hand back, store, ask the archive again."""
 
 import csv
+import fcntl
 import io
 import subprocess
 import sys
@@ -241,3 +242,11 @@ def test_a_scan_that_is_not_in_the_sheet_is_named(study):
     code, output = command("hand_back", "--configfile", study, "--scans", "nobody")
     assert code == 2
     assert "nobody are not in the sheet" in output
+
+
+def test_results_that_a_run_is_changing_are_left_alone(study):
+    with (study.parent / "results/.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        code, output = command("hand_back", "--configfile", study)
+    assert code == 2
+    assert "another run is at work" in output
