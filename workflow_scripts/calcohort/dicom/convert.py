@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calcohort.dicom.archive import is_archive, unpack
-from calcohort.dicom.choose import Choice, choose_series
+from calcohort.dicom.choose import Choice
 from calcohort.dicom.dcm2niix import run_dcm2niix
 from calcohort.dicom.facts import has_contrast, phase_percent
-from calcohort.dicom.find import Found, find_series, number, numbers, text, transfer_syntaxes
+from calcohort.dicom.find import Found, number, numbers, text, transfer_syntaxes
 from calcohort.dicom.judge import Geometry, Limits, judge_series
-from calcohort.dicom.listing import SUFFIX as LISTED
-from calcohort.dicom.listing import gather, listed_series, read_listing
 from calcohort.dicom.nifti import SUFFIXES, read_ct
 from calcohort.dicom.pseudonymise import keyed_hash
 from calcohort.dicom.rule import DEFAULT_RULE, Rule
+from calcohort.dicom.source import chosen_series
 from calcohort.dicom.verify import check_hounsfield, decode_hu, verified_hu
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Volume, write
@@ -74,16 +72,14 @@ def convert_scan(
         write(ct, volume)
         return _blank_findings() | {"source": "nifti"} | _findings_of_volume(volume)
     with _workspace(ct) as workspace:
-        max_bytes = limits.max_archive_gb * 1e9
-        if source.name.endswith(LISTED):
-            listing = read_listing(source)
-            found = find_series(gather(listing, workspace, max_bytes))
-            choice = listed_series(found, listing, key)
-        else:
-            if source.is_file() and is_archive(source):
-                source = unpack(source, workspace / "unpacked", max_bytes)
-            found = find_series(source)
-            choice = choose_series(found, series_uid, rule, key)
+        found, choice = chosen_series(
+            source,
+            workspace,
+            series_uid=series_uid,
+            rule=rule,
+            key=key,
+            max_bytes=limits.max_archive_gb * 1e9,
+        )
         _refuse_damage(found, choice)
         geometry = judge_series(choice.series, limits)
         volume = verified_hu(geometry, _run_dcm2niix(geometry, workspace))
