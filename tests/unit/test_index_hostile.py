@@ -19,8 +19,8 @@ from calcohort.dicom.archive import is_archive, members, unpack
 from calcohort.dicom.facts import summarise
 from calcohort.dicom.find import KEYWORDS, find_series
 from calcohort.dicom.header import read_header, text
+from calcohort.dicom.walk import walk
 from calcohort.index.read import DAMAGED, IMAGE, OTHER, UNREADABLE, facts_from, read_files
-from calcohort.index.walk import walk
 from calcohort.outcomes import Excluded, Reason
 from dicom_factory import KEY, write_series
 from test_index import index, table, write_study
@@ -185,8 +185,8 @@ def test_loops_pipes_sockets_and_odd_names_end_and_are_told(tmp_path):
     counts = index(root)
     problems = [problem for folder in walk(str(root)) for _, problem in folder.problems]
     assert sorted(problems) == [
-        "link that leads nowhere",
         "link to a folder, not followed",
+        "link to no file",
         "neither file nor folder, not opened",
         "neither file nor folder, not opened",
         "not readable: ELOOP",
@@ -239,18 +239,22 @@ def test_what_may_not_be_read_is_told_apart_from_what_is_damaged(tmp_path):
         pytest.skip("the rights of another user need root")
     paths = write_series(tmp_path)
     paths[0].chmod(0o000)
+    (tmp_path / "closed").mkdir(mode=0o700)
     tmp_path.chmod(0o755)
     code = (
-        "import os, sys; sys.path[:0] = sys.argv[3:];"
+        "import os, pathlib, sys; sys.path[:0] = sys.argv[3:];"
+        "from calcohort.dicom.find import find_series;"
         "from calcohort.index.read import read_files;"
         "os.chdir(sys.argv[1]); os.setuid(65534);"
         "files = [(name, 1, 1) for name in sys.argv[2].split()];"
-        "print([r.state for r in read_files('.', files, b'k' * 16)])"
+        "print([r.state for r in read_files('.', files, b'k' * 16)]);"
+        "find_series(pathlib.Path('.'))"
     )
     names = " ".join(path.name for path in paths[:2])
     command = [sys.executable, "-c", code, str(tmp_path), names, *sys.path]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.strip() == str([UNREADABLE, IMAGE]), done.stderr
+    assert "a folder of the scan may not be read" in done.stderr
 
 
 def test_a_folder_of_100000_files_takes_bounded_time_and_memory(tmp_path):

@@ -18,6 +18,8 @@ from pydicom.uid import (
 from calcohort.dicom.damage import DAMAGED, raise_machine_trouble
 from calcohort.dicom.header import drop_unreadable, read_header, text, without_warnings
 from calcohort.dicom.pseudonymise import file_label
+from calcohort.dicom.walk import walk
+from calcohort.outcomes import Excluded, Reason
 
 KEYWORDS = (
     "SOPClassUID",
@@ -137,6 +139,11 @@ def find_series(source: Path | Iterable[Path]) -> Found:
     -------
     Found
         Independent of the order in which the disk lists the files.
+
+    Raises
+    ------
+    Excluded
+        `unreadable` when a folder may not be listed.
     """
     files = sorted(_files(source) if isinstance(source, Path) else source)
     groups: dict[tuple[str, str], list[Image]] = {}
@@ -181,10 +188,11 @@ def _files(source: Path) -> Iterator[Path]:
         source = source.parent
     if source.is_file():
         yield source
-    for path in source.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
-        if not hidden and path.is_file():
-            yield path
+        return
+    for folder in walk(str(source)):
+        if not folder.readable:
+            raise Excluded(Reason.UNREADABLE, "a folder of the scan may not be read")
+        yield from (Path(folder.path, name) for name in (*folder.files, *folder.archives))
 
 
 def _read_header(path: Path) -> Dataset | None:

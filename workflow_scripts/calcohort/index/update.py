@@ -9,9 +9,9 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from multiprocessing import get_context
 from pathlib import Path
 
+from calcohort.dicom.walk import Folder, walk
 from calcohort.index.read import read_archive, read_files
 from calcohort.index.store import Store
-from calcohort.index.walk import Folder, walk
 from calcohort.outcomes import UserError
 
 log = logging.getLogger(__name__)

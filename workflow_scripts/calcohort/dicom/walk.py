@@ -1,4 +1,4 @@
-"""Walk the folders of an archive: names, sizes and times; no file is opened."""
+"""Walk folders: names, sizes and times of what is in them; no file is opened."""
 
 import errno
 import hashlib
@@ -26,6 +26,8 @@ class Folder:
         When the last of its files arrived or changed (ctime), 0 without files.
     problems : list of (str, str)
         Path, and what is wrong with it or why it is not opened.
+    readable : bool
+        False when it cannot be listed.
     """
 
     path: str
@@ -33,6 +35,7 @@ class Folder:
     archives: dict[str, tuple[int, int]] = field(default_factory=dict)
     newest_ns: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    readable: bool = True
 
     def digest(self) -> bytes:
         """Tell apart any two states of the folder's files."""
@@ -60,6 +63,7 @@ def walk(root: str) -> Iterator[Folder]:
                     if not entry.name.startswith("."):
                         _sort_in(entry, folder, below)
         except OSError as error:
+            folder.readable = False
             folder.problems.append((folder.path, f"folder not readable: {_said(error)}"))
         waiting += sorted(below, reverse=True)
         yield folder
@@ -79,7 +83,7 @@ def _sort_in(entry: os.DirEntry, folder: Folder, below: list[str]) -> None:
             if entry.name.lower().endswith(UNREAD_ARCHIVES):
                 folder.problems.append((entry.path, "an archive of a kind that is not opened"))
         elif entry.is_symlink():
-            what = "link to a folder, not followed" if entry.is_dir() else "link that leads nowhere"
+            what = "link to a folder, not followed" if entry.is_dir() else "link to no file"
             folder.problems.append((entry.path, what))
         else:
             folder.problems.append((entry.path, "neither file nor folder, not opened"))
