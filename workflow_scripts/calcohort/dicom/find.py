@@ -135,7 +135,7 @@ def find_series(source: Path) -> Found:
             ignored += 1
         elif _is_damaged(header):
             broken.append((label, text(header, "SeriesInstanceUID")))
-        elif header.SOPClassUID != MediaStorageDirectoryStorage:
+        elif header.get("SOPClassUID") != MediaStorageDirectoryStorage:
             group = (text(header, "SeriesInstanceUID"), kind_of(header))
             groups.setdefault(group, []).append(Image(path, label, header))
     series = tuple(Series(uid, kind, tuple(images)) for (uid, kind), images in groups.items())
@@ -168,7 +168,7 @@ def number(header: Dataset, keyword: str) -> float | None:
 
 def transfer_syntaxes(images: Iterable[Image]) -> str:
     """Names of the images' transfer syntaxes: how their pixels are encoded."""
-    uids = {image.header.file_meta.get("TransferSyntaxUID", "") for image in images}
+    uids = {text(image.header.file_meta, "TransferSyntaxUID") for image in images}
     return ", ".join(sorted(pydicom.uid.UID(uid).name for uid in uids))
 
 
@@ -195,15 +195,22 @@ def _read_header(path: Path) -> Dataset | None:
     except DAMAGED as error:
         raise_machine_trouble(error)
         return Dataset()
+    for part in (header.file_meta, header):
+        _drop_nonsense(part)
+    sop_class = text(header.file_meta, "MediaStorageSOPClassUID") or text(header, "SOPClassUID")
+    header.pop("SOPClassUID", None)
+    if sop_class:
+        header.SOPClassUID = sop_class
+    return header
+
+
+def _drop_nonsense(header: Dataset) -> None:
     for tag in list(header.keys()):
         try:
             text(header, header[tag].keyword)
         except DAMAGED as error:
             raise_machine_trouble(error)
             del header[tag]
-    meta = text(header.file_meta, "MediaStorageSOPClassUID")
-    header.SOPClassUID = meta or text(header, "SOPClassUID") or None
-    return header
 
 
 def _is_damaged(header: Dataset) -> bool:
