@@ -4,6 +4,8 @@ import struct
 import zlib
 from pathlib import Path
 
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -27,6 +29,7 @@ MAX_INFLATED_BYTES = 1_000_000_000
 MAX_EXCESS_BYTES = 250_000_000
 META_LENGTH_AT, META_START = 140, 144
 CHUNK_BYTES = 1_000_000
+PIXEL_DATA, TAG_BYTES, UNDEFINED_LENGTH = (0x7FE0, 0x0010), 4, 0xFFFFFFFF
 
 
 def raise_machine_trouble(error: Exception) -> None:
@@ -70,3 +73,32 @@ def refuse_excess(path: Path, expected_bytes: int) -> None:
     size = path.stat().st_size
     if size > expected_bytes + MAX_EXCESS_BYTES:
         raise ValueError(f"{size / 1e9:.1f} GB for an image of {expected_bytes / 1e6:.1f} MB")
+
+
+def refuse_trailing_bytes(path: Path, dataset: Dataset) -> None:
+    """Refuse a file that goes on behind its pixels with anything but a further element.
+
+    Elements stand in the order of their tags (DICOM PS3.5, 7.1), so what follows Pixel Data has a
+    higher tag. Where bytes were put into a file, the last pixels stand there.
+
+    Parameters
+    ----------
+    path : Path
+        An uncompressed file.
+    dataset : Dataset
+        Of the file, as read.
+
+    Raises
+    ------
+    ValueError
+        When there are such bytes.
+    """
+    pixels = dataset.get_item("PixelData")
+    if not isinstance(pixels, RawDataElement) or pixels.length == UNDEFINED_LENGTH:
+        return
+    with path.open("rb") as stream:
+        stream.seek(pixels.value_tell + pixels.length)
+        follows = stream.read(TAG_BYTES)
+    order = "<" if pixels.is_little_endian else ">"
+    if follows and (len(follows) < TAG_BYTES or struct.unpack(f"{order}HH", follows) <= PIXEL_DATA):
+        raise ValueError("the file goes on behind its pixels with bytes that are no element")

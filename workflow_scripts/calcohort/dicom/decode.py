@@ -28,7 +28,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from calcohort.dicom.damage import DAMAGED, raise_machine_trouble, refuse_excess, refuse_inflation
+from calcohort.dicom.damage import (
+    DAMAGED,
+    raise_machine_trouble,
+    refuse_excess,
+    refuse_inflation,
+    refuse_trailing_bytes,
+)
 from calcohort.dicom.find import Image, number, numbers, text, transfer_syntaxes
 from calcohort.outcomes import Excluded, Reason
 from calcohort.private import private_log
@@ -89,7 +95,7 @@ def plain_images(images: tuple[Image, ...], workspace: Path) -> tuple[Image, ...
         `unreadable`, `not_convertible` (no decoder, or only one, knows the compression),
         `conversion_mismatch` when two decoders disagree.
     """
-    syntaxes = {image.header.file_meta.get("TransferSyntaxUID") for image in images}
+    syntaxes = {text(image.header.file_meta, "TransferSyntaxUID") for image in images}
     if syntaxes <= PLAIN and not _leaves_frames_out(images):
         return images
     folder = workspace / "plain"
@@ -185,6 +191,8 @@ def _decode_file(path: Path, members: list[tuple[int, Image]], decoders: tuple) 
     refuse_excess(path, voxels * BYTES_PER_VOXEL)
     dataset = pydicom.dcmread(path)
     syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in PLAIN:
+        refuse_trailing_bytes(path, dataset)
     if not syntax.is_encapsulated:
         decoders = ANY_DECODER
     elif decoders is TWO_DECODERS:

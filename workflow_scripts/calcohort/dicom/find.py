@@ -155,7 +155,7 @@ def find_series(source: Path | Iterable[Path]) -> Found:
             ignored += 1
         elif is_damaged(header):
             broken.append((label, text(header, "SeriesInstanceUID")))
-        elif header.SOPClassUID != MediaStorageDirectoryStorage:
+        elif header.get("SOPClassUID") != MediaStorageDirectoryStorage:
             group = (text(header, "SeriesInstanceUID"), kind_of(header))
             groups.setdefault(group, []).append(Image(path, label, header))
     series = tuple(Series(uid, kind, tuple(images)) for (uid, kind), images in groups.items())
@@ -179,7 +179,7 @@ def number(header: Dataset, keyword: str) -> float | None:
 
 def transfer_syntaxes(images: Iterable[Image]) -> str:
     """Names of the images' transfer syntaxes: how their pixels are encoded."""
-    uids = {image.header.file_meta.get("TransferSyntaxUID", "") for image in images}
+    uids = {text(image.header.file_meta, "TransferSyntaxUID") for image in images}
     return ", ".join(sorted(pydicom.uid.UID(uid).name for uid in uids))
 
 
@@ -208,6 +208,7 @@ def _read_header(path: Path) -> Dataset | None:
     except DAMAGED as error:
         raise_machine_trouble(error)
         return Dataset()
+    drop_unreadable(header.file_meta)
     drop_unreadable(header)
     set_class(header)
     return header
@@ -220,8 +221,10 @@ def claims_dicom(name: str, size: int) -> bool:
 
 def set_class(header: Dataset) -> None:
     """Take the SOP class from the file's meta information where that names it."""
-    named = text(header.file_meta, "MediaStorageSOPClassUID")
-    header.SOPClassUID = named or text(header, "SOPClassUID") or None
+    named = text(header.file_meta, "MediaStorageSOPClassUID") or text(header, "SOPClassUID")
+    header.pop("SOPClassUID", None)
+    if named:
+        header.SOPClassUID = named
 
 
 def is_damaged(header: Dataset) -> bool:

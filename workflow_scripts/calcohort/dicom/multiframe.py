@@ -58,7 +58,7 @@ def take_frames_apart(found: Found) -> Found:
 
 
 def _frames(image: Image) -> Iterator[Image]:
-    if image.header.SOPClassUID not in ENHANCED_CT:
+    if image.header.get("SOPClassUID") not in ENHANCED_CT:
         yield image
         return
     refuse_inflation(image.path)

@@ -142,7 +142,7 @@ def place_images(images: tuple[Image, ...], ct: Volume, error_mm: float) -> list
     covered = np.zeros(ct.array.shape, dtype=bool)
     placed = []
     for image in images:
-        if image.header.SOPClassUID in ENHANCED_CT:
+        if image.header.get("SOPClassUID") in ENHANCED_CT:
             raise Refused("the source is multi-frame (enhanced) CT, which is not handed back yet")
         index = _pixel_index(image.header, ct.grid, SAME_MM + error_mm)
         if covered[index].any():

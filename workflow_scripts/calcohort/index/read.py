@@ -156,7 +156,7 @@ def _read(
     try:
         header = read_header(stream, KEYWORDS)
         set_class(header)
-        if header.SOPClassUID == MediaStorageDirectoryStorage:
+        if header.get("SOPClassUID") == MediaStorageDirectoryStorage:
             return Read(name, size, mtime_ns, OTHER)
         if is_damaged(header):
             return Read(name, size, mtime_ns, DAMAGED)

@@ -42,6 +42,12 @@ def cut_pixels(files):
 
 
 @defect(Stage.FILES, Reason.UNREADABLE)
+def bytes_put_into_pixels(files):
+    """Ten bytes were put into the pixels of one file, so that the rest is shifted."""
+    files[ONE] = files[ONE][:-1000] + bytes(10) + files[ONE][-1000:]
+
+
+@defect(Stage.FILES, Reason.UNREADABLE)
 def empty_file(files):
     """One file is empty."""
     files[ONE] = b""
