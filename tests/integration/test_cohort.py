@@ -1,6 +1,7 @@
 """A cohort from files to tables, as a user runs it: every scan and every number known."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -142,6 +143,31 @@ def test_a_changed_rule_measures_again_and_places_no_root_again(finished, tmp_pa
     assert "measure_calcium" in output
     assert "place_root" not in output
     assert "convert_batch" not in output
+
+
+def test_a_review_asks_for_the_cohorts_steps_only(finished, tmp_path):
+    reviews = tmp_path / "reviews.csv"
+    reviews.write_text(
+        "scan_id,verdict,comment,reviewer,time_utc\nlarge,rejected,cut,AB,2026-01-31T14:05:09Z\n"
+    )
+    reviewed = tmp_path / "config.yaml"
+    config = yaml.safe_load(finished[0].read_text()) | {"reviews": str(reviews)}
+    reviewed.write_text(yaml.safe_dump(config))
+    code, output = run(reviewed, "-n")
+    assert code == 0, output
+    assert "aggregate_cohort" in output and "write_gallery" in output
+    assert not {"convert_batch", "measure_calcium", "draw_picture"} & set(output.split())
+
+
+def test_every_scan_has_a_page_and_the_gallery_what_it_needs(finished):
+    scans = pd.read_csv(finished[1] / "cohort/scans.csv")
+    for scan in scans.to_dict("records"):
+        page = (finished[1] / "scans" / scan["scan_id"] / "scan.html").read_text()
+        assert ('id="viewer"' in page) is (scan["status"] == "measured")
+    gallery = (finished[1] / "cohort/gallery.html").read_text()
+    assert all(f'"id": "{scan_id}"' in gallery for scan_id in scans["scan_id"])
+    for script in re.findall(r'(?:src|href)="(assets/[^"]+)"', gallery):
+        assert (finished[1] / "cohort" / script).stat().st_size > 500
 
 
 def test_a_new_scan_leaves_the_others_alone(finished, tmp_path):

@@ -59,3 +59,9 @@ def test_without_a_trace_there_is_no_picture(config):
     assert done.returncode == 1
     assert done.stderr.startswith("draw_trace: There is no trace")
     assert not (config.parent / "gantt.png").exists()
+
+
+def test_without_a_gallery_there_is_nothing_to_review(config):
+    done = call(config.parent, "review_gallery.py", "--configfile", config)
+    assert done.returncode == 1
+    assert done.stderr.startswith("review_gallery: ") and "has no gallery.html yet" in done.stderr

@@ -94,6 +94,18 @@ def test_one_rule_a_file_and_one_script_a_rule():
             assert (ROOT / "workflow_scripts" / f"{path.stem}.py").is_file()
 
 
+def test_damaged_reviews_are_one_sentence_with_their_row(study, tmp_path):
+    (tmp_path / "reviews.csv").write_text(
+        "scan_id,verdict,comment,reviewer,time_utc\na,perhaps,,AB,2026-01-31T14:05:09Z\n"
+    )
+    config = yaml.safe_load(study.read_text()) | {"reviews": str(tmp_path / "reviews.csv")}
+    study.write_text(yaml.safe_dump(config))
+    run = snakemake("-n", "--configfile", study)
+    assert run.returncode == 1
+    assert "reviews.csv, row 2: verdict: 'perhaps' is not one of" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
