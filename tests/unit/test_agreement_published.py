@@ -179,8 +179,8 @@ def test_bootstrap_t_is_that_of_explicit_resamples():
     Errors grow with the size, so that they and the spread of the references go together.
     """
     rng = np.random.default_rng(5)
-    r = rng.gamma(2, 100, 60)
-    a = r + 5 + 0.1 * r * rng.normal(size=60)
+    r = rng.gamma(4, 60, 200)
+    a = r + 5 + 0.1 * r * rng.normal(size=200)
     found = error_statistics(a, r)
     assert found == error_statistics(a, r), "seeded"
 
@@ -196,7 +196,7 @@ def test_bootstrap_t_is_that_of_explicit_resamples():
         return np.array(values), np.std(influence, axis=1) / math.sqrt(a.size)
 
     value, error = describe(a, r)
-    draws = (rng.integers(60, size=60) for _ in range(4000))
+    draws = (rng.integers(200, size=200) for _ in range(4000))
     resampled, errors = np.swapaxes([describe(a[d], r[d]) for d in draws], 0, 1)
     ends = value - np.quantile((resampled - value) / errors, [0.975, 0.025], axis=0) * error
     expected = {
