@@ -17,6 +17,7 @@ KEYWORDS = (
     "Modality",
     "Manufacturer",
     "ManufacturerModelName",
+    "SoftwareVersions",
     "ImageType",
     "PatientID",
     "PatientName",
