@@ -72,7 +72,7 @@ def test_scores_are_those_of_the_deposit(finished):
 
 
 def test_what_goes_into_a_paper_is_written_and_says_how_to_run_again(finished):
-    code, output = run(finished[0], "--", "paper")
+    code, output = run(finished[0], "paper")
     assert code == 0, output
     folder = finished[1] / "cohort/paper"
     assert "Of 10 scans, 3 were measured" in (folder / "methods.txt").read_text()
