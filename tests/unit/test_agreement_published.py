@@ -174,10 +174,13 @@ def test_passing_bablok_is_symmetric_and_covers_order(ties):
 
 
 def test_bootstrap_t_is_that_of_explicit_resamples():
-    """Resample by resample, with the standard error from each pair's influence, other draws."""
+    """Resample by resample, with the standard error from each pair's influence, other draws.
+
+    Errors grow with the size, so that they and the spread of the references go together.
+    """
     rng = np.random.default_rng(5)
-    r = rng.gamma(2, 100, 60)
-    a = r + rng.normal(5, 20, 60)
+    r = rng.gamma(4, 60, 200)
+    a = r + 5 + 0.1 * r * rng.normal(size=200)
     found = error_statistics(a, r)
     assert found == error_statistics(a, r), "seeded"
 
@@ -193,7 +196,7 @@ def test_bootstrap_t_is_that_of_explicit_resamples():
         return np.array(values), np.std(influence, axis=1) / math.sqrt(a.size)
 
     value, error = describe(a, r)
-    draws = (rng.integers(60, size=60) for _ in range(4000))
+    draws = (rng.integers(200, size=200) for _ in range(4000))
     resampled, errors = np.swapaxes([describe(a[d], r[d]) for d in draws], 0, 1)
     ends = value - np.quantile((resampled - value) / errors, [0.975, 0.025], axis=0) * error
     expected = {
@@ -202,8 +205,8 @@ def test_bootstrap_t_is_that_of_explicit_resamples():
         "r2": 1 - np.exp(ends[::-1, 2]),
     }
     for name, (low, high) in expected.items():
-        assert found[f"{name}_ci_low"] == pytest.approx(low, abs=0.06 * (high - low))
-        assert found[f"{name}_ci_high"] == pytest.approx(high, abs=0.06 * (high - low))
+        assert found[f"{name}_ci_low"] == pytest.approx(low, abs=0.08 * (high - low))
+        assert found[f"{name}_ci_high"] == pytest.approx(high, abs=0.08 * (high - low))
 
 
 def test_statistics_that_do_not_vary_have_no_interval():

@@ -185,6 +185,7 @@ def test_findings_of_a_series(dicom, ct):
         ContrastBolusAgent="Iomeron 400",
         NominalPercentageOfCardiacPhase=75.0,
         TriggerTime=600,
+        SoftwareVersions="VB20A_SP4",
     )
     findings = run(dicom, ct)
     expected = {
@@ -192,6 +193,7 @@ def test_findings_of_a_series(dicom, ct):
         "modality": "CT",
         "manufacturer": "Maker",
         "model": "Scanner",
+        "software": "VB20A_SP4",
         "kernel": "B26f",
         "kv": 120.0,
         "slice_thickness_mm": 3.0,

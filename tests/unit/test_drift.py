@@ -120,6 +120,18 @@ def test_a_shift_is_found_where_it_begins_and_the_new_software_named():
     assert alarms(points, quantity="root_volume_mm3", chart="ewma").empty
 
 
+def test_the_baseline_raises_no_alarm_whatever_is_in_it():
+    scans, calcium = cohort(60)
+    scans.loc[5, "luminance_hu"] += 900
+    points = chart_cohort(scans, calcium, "F7", Choices())
+    lm = points[
+        (points["quantity"] == "luminance_hu") & points["chart"].isin(["individuals", "ewma"])
+    ]
+    baseline = lm[lm["baseline"]]
+    assert ((baseline["value"] < baseline["low"]) | (baseline["value"] > baseline["high"])).any()
+    assert baseline["reason"].isna().all()
+
+
 def test_scans_are_charted_by_date_not_by_their_place_in_the_sheet():
     scans, calcium = cohort(shift=60)
     mixed = scans.sample(frac=1, random_state=0)

@@ -91,6 +91,16 @@ def test_slices_are_averaged_to_3_mm_from_the_lowest_on():
     assert by_name(blocks(), (4.0, 0.5, 0.5))["agatston_3mm"]["value"] is None
 
 
+@pytest.mark.parametrize(("inside", "value"), [(1, 0), (2, 4 * 4)])
+def test_a_standard_slice_is_in_the_region_where_half_of_it_is(inside, value):
+    hu = np.full((3, 4, 4), 500)
+    ct, region = ct_of(hu, (1.0, 0.5, 0.5)), np.zeros(hu.shape, bool)
+    region[:inside] = True
+    rows = passport(Scored(ct, region, 130.0), Scoring(contrast=False))
+    found = {row["definition"]: row["value"] for row in rows}
+    assert found["agatston_3mm"] == pytest.approx(value)
+
+
 def test_thick_slices_share_thin_ones_by_length():
     values = np.arange(1.0, 6)[:, None, None]
     found = agatston.average_slices(values, 2.0, 3.0).ravel()

@@ -117,9 +117,9 @@ def test_without_references_in_the_sheet_agreement_is_not_described():
 
 
 def test_marks_become_numbers_and_a_list_in_their_order():
-    text = "A [@bland1999] and B [@lin1989;@bland1999]."
-    assert number_marks(text) == "A [1] and B [2, 1]."
-    assert reference_list(text)[1] == (
+    text = "A [@bland1999] and B [@cox1972;@lin1989;@bland1999]."
+    assert number_marks(text) == "A [1] and B [2, 3, 1]."
+    assert reference_list(text)[2] == (
         "Lin LI. A concordance correlation coefficient to evaluate reproducibility. Biometrics. "
         "1989;45(1):255-268. doi:10.2307/2532051"
     )

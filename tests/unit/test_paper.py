@@ -144,4 +144,5 @@ def test_a_stranger_runs_the_same_settings_and_compares_the_tables(paper, tmp_pa
     check = ["sha256sum", "-c", "paper/tables.sha256"]
     assert subprocess.run(check, cwd=folder.parent, capture_output=True).returncode == 0
     text = (folder / "RERUN.md").read_text()
+    assert "scan_id, site, reference_threshold_hu, reference_volume_mm3." in text
     assert "requirements.lock" in text and "every root was given as a mask" in text

@@ -27,6 +27,7 @@ KEYWORDS = (
     "Modality",
     "Manufacturer",
     "ManufacturerModelName",
+    "SoftwareVersions",
     "ImageType",
     "PatientID",
     "PatientName",

@@ -243,7 +243,7 @@ def _solid(scored: Scored, scoring: Scoring) -> dict[str, Value]:
         "volume_interpolated": Value(fine_mm3, f"cubes of {side_mm:.4g} mm"),
         "weighted_volume": Value(
             float((voxels * weight).sum() * voxel_mm3),
-            f"{voxels.size} lesions of weight 1/2/3/4: {weighed}",
+            f"{_count(voxels > 0)}, of weight 1/2/3/4: {weighed}",
         ),
         "mass": Value(
             mass_mg(hu[calcium], voxel_mm3, factor),

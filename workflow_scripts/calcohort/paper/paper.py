@@ -58,7 +58,7 @@ def write_paper(
         _write(stem.with_suffix(".tex"), latex.table(table))
     write_docx(folder / "paper.docx", paper, TITLE)
     _write(folder / "rerun.yaml", rerun.rerun_config(provenance))
-    _write(folder / "RERUN.md", rerun.instructions(provenance, list(tables["scans"].columns)))
+    _write(folder / "RERUN.md", rerun.instructions(provenance, tables["scans"]))
     _write(folder / "tables.sha256", rerun.checksums(files))
 
 

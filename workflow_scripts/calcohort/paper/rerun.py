@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
-from calcohort.study import ROOT
+from calcohort.study import ROOT, read_schema
 
 HEAD = """# The settings of the study, for `snakemake --configfile rerun.yaml`. Fill in both paths.
 sheet: scans.tsv  # the study's sheet
@@ -29,16 +30,18 @@ def checksums(tables: Mapping[str, Path]) -> str:
     )
 
 
-def instructions(provenance: Mapping[str, Any], columns: list[str]) -> str:
+def instructions(provenance: Mapping[str, Any], scans: pd.DataFrame) -> str:
     """Tell the steps from a fresh checkout to compared tables, in Markdown.
 
     Parameters
     ----------
     provenance : mapping
         What `provenance.collect` returned.
-    columns : list of str
-        Of scans.csv: those of the sheet are among them.
+    scans : DataFrame
+        scans.csv, for the columns that the sheet had.
     """
+    found, known = read_schema("scans")["properties"], read_schema("sheet")["properties"]
+    columns = [c for c in scans.dropna(axis=1, how="all") if c in known or c not in found]
     commit = provenance["code_commit"] or "that of version " + provenance["code_version"]
     modified = (
         "\n   The study ran with files changed since that commit: numbers may differ."
@@ -60,7 +63,7 @@ def instructions(provenance: Mapping[str, Any], columns: list[str]) -> str:
             "3. Have the weights; others than the shipped ones are named in `rerun.yaml`, under",
             "   `localise: {network: {weights: …}}` and `segment: …`. Wrong ones are refused.",
             *weights,
-            "4. Have the sheet, its scans in the same order, with the study's columns among",
+            "4. Have the sheet, its scans in the same order, with paths to scans and masks and",
             f"   {', '.join(columns)}.",
             "5. Copy `rerun.yaml` to the checkout, fill in its two paths, and run",
             "   `.venv/bin/snakemake --cores all --configfile rerun.yaml`.",
