@@ -55,6 +55,21 @@ def test_calcium_in_the_found_root_is_that_of_the_true_root(results):
     assert abs(difference) <= max(20, 0.1 * found["volume_in_reference_root_mm3"])
 
 
+def test_every_volume_lies_in_its_interval_and_the_root_has_a_probability(results):
+    calcium = pd.read_csv(results / "cohort/calcium.csv")
+    assert len(calcium) == 7
+    assert (calcium["volume_low_mm3"] <= calcium["calcium_volume_mm3"]).all()
+    assert (calcium["calcium_volume_mm3"] < calcium["volume_high_mm3"]).all()
+    assert 0.8 < pd.read_csv(results / "cohort/scans.csv")["root_expected_dice"][0] <= 1
+    scan = results / "scans/phantom-0001"
+    sure, root = (nib.load(scan / f"root_{name}.nii.gz") for name in ("probability", "mask"))
+    np.testing.assert_array_equal(sure.affine, root.affine)
+    inside = np.asarray(root.dataobj) > 0
+    assert (
+        np.median(np.asarray(sure.dataobj)[inside]) > 200 > np.asarray(sure.dataobj)[~inside].mean()
+    )
+
+
 def test_masks_lie_on_the_scans_own_grid(results):
     scan = results / "scans/phantom-0001"
     ct, root, calcium = (

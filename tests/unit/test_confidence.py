@@ -72,12 +72,17 @@ def test_noise_near_the_threshold_opens_the_interval():
 
 
 def test_a_rule_without_lm_knows_no_error_of_lm():
-    """Blood that brightens upwards: 500 to 620 HU. F4 counts blood above Lm, F3 does not."""
-    ct, root = scan()
-    uneven = ct.array + np.linspace(0, 120, 40, dtype=np.int16)[:, None, None] * root
-    ct = Volume(uneven.astype(np.int16), AFFINE)
-    f3, f4 = (interval(ct, root, root.astype(float), rule) for rule in ("F3", "F4"))
-    assert f4[2] - f4[1] > 50 > f3[2] - f3[1]
+    """Blood of 560 HU that brightens to one side, and voxels spread evenly about 700 HU.
+
+    F2 counts them at 700 HU, F5 at 1.25 Lm, which is 700 HU too but for the error of Lm.
+    """
+    ct, root = scan(lumen_hu=560.0)
+    hu = ct.array + (2 * (np.arange(40) - 19.5)[:, None] * root).astype(np.int16)
+    hu[2:12, 15:25, 6:16] = np.linspace(650, 750, 1000).reshape(10, 10, 10)
+    ct = Volume(hu.astype(np.int16), AFFINE)
+    f2, f5 = (interval(ct, root, root.astype(float), rule) for rule in ("F2", "F5"))
+    assert f2[0] == pytest.approx(f5[0], abs=3)
+    assert f5[2] - f5[1] > 1.2 * (f2[2] - f2[1])
 
 
 def test_no_interval_reaches_below_zero():

@@ -64,6 +64,7 @@ def volume_intervals(
     *,
     k: float = 0.2,
     cube_side_voxels: int = 20,
+    factor: float = FACTOR,
 ) -> dict[str, tuple[float, float]]:
     """Return the 95 % interval of each rule's calcium volume.
 
@@ -83,6 +84,8 @@ def volume_intervals(
         Of F7.
     cube_side_voxels : int
         Of the luminance cube.
+    factor : float
+        Standard deviations to either side.
 
     Returns
     -------
@@ -111,8 +114,8 @@ def volume_intervals(
         above = ndtr((hu[inside] - threshold) / sd)
         noise = voxel * np.sqrt(SHARED * float((above * (1 - above)).sum(dtype=float)))
         blood = voxel * np.count_nonzero(inside) * float(ndtr((lm - threshold) / sd))
-        low = volume - min(blood, here) - FACTOR * np.linalg.norm([*down, noise]) - LEAST_MM3
-        high = volume + FACTOR * np.linalg.norm([*up, noise]) + LEAST_MM3
+        low = volume - min(blood, here) - factor * np.linalg.norm([*down, noise]) - LEAST_MM3
+        high = volume + factor * np.linalg.norm([*up, noise]) + LEAST_MM3
         intervals[name] = (max(0.0, float(low)), float(high))
     return intervals
 
