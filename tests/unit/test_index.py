@@ -296,6 +296,12 @@ def test_a_better_series_that_comes_late_does_not_replace_the_one_taken(archive)
     assert {row["scan_id"]: row["series_hash"] for row in rows if row["scan_id"]} == before
     why = next(row["why_not"] for row in rows if row["images"] == "40")
     assert why == "came when another series was already taken for the scan"
+    path = next(Path(row["dicom"]) for row in sheet(archive).values() if "/one" in listed(row))
+    listing = read_listing(path)
+    os.utime(archive / "one" / "IM3", ns=(1, 1))
+    index(archive)
+    assert read_listing(path).sources != listing.sources
+    assert read_listing(path).candidates == listing.candidates
 
 
 def test_second_copies_are_left_out_and_counted(archive):

@@ -1,5 +1,6 @@
 """Archives and folders that mean harm: bounded, told, and nothing outside is written."""
 
+import contextlib
 import io
 import os
 import random
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,6 +28,17 @@ from dicom_factory import KEY, write_series
 from test_index import index, table, write_study
 
 MB = 1024**2
+
+
+@contextlib.contextmanager
+def peak_memory_below(limit):
+    """Check how much Python allocates at most."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()
 
 
 def bomb_zip(path):
@@ -208,13 +221,12 @@ def test_a_sparse_file_of_four_gigabytes_costs_nothing(tmp_path):
         out.write(claim)
         out.truncate(size)
     files = [(name, size, 1) for name in ("junk.dcm", "claim.dcm", image.name)]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
-    states = [read.state for read in read_files(str(tmp_path / "a"), files, KEY)]
+    with peak_memory_below(100 * MB):
+        states = [read.state for read in read_files(str(tmp_path / "a"), files, KEY)]
+        assert len(find_series(tmp_path / "a").broken) == 2
     assert states == [DAMAGED, DAMAGED, IMAGE]
-    assert len(find_series(tmp_path / "a").broken) == 2
     assert time.process_time() - start < 20
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024  # KiB
 
 
 def test_a_bomb_in_a_deflated_header_is_cut(tmp_path):
@@ -227,9 +239,10 @@ def test_a_bomb_in_a_deflated_header_is_cut(tmp_path):
     meta = meta[:at] + struct.pack("<H", len(deflated)) + deflated + meta[at + 2 + len(syntax) :]
     meta = meta[:140] + struct.pack("<I", length + 2) + meta[144:]
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    body = packer.compress(image[144 + length :]) + packer.compress(bytes(500 * MB))
-    stream = io.BytesIO(meta + body + packer.flush())
-    header = read_header(stream, KEYWORDS)
+    body = packer.compress(image[144 + length :])
+    body += b"".join(packer.compress(bytes(MB)) for _ in range(500)) + packer.flush()
+    with peak_memory_below(100 * MB):
+        header = read_header(io.BytesIO(meta + body), KEYWORDS)
     assert text(header, "Modality") == "CT"
 
 
@@ -272,8 +285,7 @@ def test_a_folder_of_100000_files_takes_bounded_time_and_memory(tmp_path):
     first_s = time.process_time() - start
     start = time.process_time()
     assert index(root)["opened"] == 0
-    second_s = time.process_time() - start
-    assert second_s < first_s / 5
+    assert time.process_time() - start < first_s / 3
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024  # KiB
 
 
