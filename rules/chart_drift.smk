@@ -11,7 +11,8 @@ rule chart_drift:
     conda:
         "../envs/cpu.yaml"
     params:
-        choices=SETTINGS["drift"],
+        choices=SETTINGS["drift"]
+        | ({"order": "sheet"} if SETTINGS["dates"] == "shift" else {}),
         rule_name=SETTINGS["measure"]["mask_rule"],
         version=STAGE_VERSIONS["drift"],
     message:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from calcohort.dicom.convert import Limits, convert_scan
+from calcohort.dicom.convert import Limits, Repairs, convert_scan
 from calcohort.dicom.decode import decode_hu
 from calcohort.dicom.find import find_series
+from calcohort.dicom.limits import NO_REPAIRS
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import read
 
@@ -18,10 +19,11 @@ SYNTAXES = DATA / "transfer_syntaxes"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data missing")
 
 
-def run(source, folder, series_uid=None, **limits):
+def run(source, folder, series_uid=None, repairs=NO_REPAIRS, **limits):
     ct = folder / "ct.nii.gz"
+    limits = Limits(**limits)
     findings = convert_scan(
-        DATA / source, ct, series_uid=series_uid, limits=Limits(**limits), key=KEY
+        DATA / source, ct, series_uid=series_uid, limits=limits, key=KEY, repairs=repairs
     )
     return findings, read(ct)
 
@@ -123,6 +125,39 @@ def test_relaxing_limits_never_admits_broken_geometry(tmp_path):
     not_judging_tilt = refusal("dcm_qa_ct/GE", tmp_path, max_tilt_degrees=90, **relaxed)
     assert not_judging_tilt.reason is Reason.UNEVEN_SLICES
     assert refusal("chest_20_slices/dicom", tmp_path, **relaxed).reason is Reason.MISSING_SLICES
+
+
+def test_a_missing_slice_is_interpolated_on_request(tmp_path):
+    repairs, limits = Repairs(max_missing_slices=1), {"min_slices": 20, "min_coverage_mm": 15}
+    source = "chest_20_slices/dicom"
+    findings, volume = run(source, tmp_path, repairs=repairs, **limits)
+    assert findings["repairs"] == [{"repair": "missing_slices", "slices": 1}]
+    assert len(volume.array) == 21
+    found = []
+    for path in (DATA / source).iterdir():
+        header = pydicom.dcmread(path)
+        k = round(volume.grid.index(np.array([0, 0, float(header.ImagePositionPatient[2])]))[0])
+        hu = header.pixel_array * float(header.RescaleSlope) + float(header.RescaleIntercept)
+        np.testing.assert_array_equal(volume.array[k, ::-1, ::-1], hu)
+        found.append(k)
+    (new,) = set(range(21)) - set(found)
+    between = (volume.array[new - 1].astype(float) + volume.array[new + 1]) / 2
+    assert np.abs(volume.array[new] - between).max() <= 0.5
+
+
+def test_a_tilted_head_is_resampled_on_request(tmp_path):
+    source = "dcm_qa_ct/Philips/S21610/S2010"
+    findings, volume = run(source, tmp_path, repairs=Repairs(tilt=True))
+    assert [record["repair"] for record in findings["repairs"]] == ["tilt"]
+    axes = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
+
+
+def test_a_gap_above_the_limit_is_not_bridged(tmp_path):
+    repairs = Repairs(tilt=True, uneven_spacing=True)
+    with pytest.raises(Excluded) as caught:
+        run("dcm_qa_ct/GE", tmp_path, repairs=repairs)
+    assert caught.value.reason is Reason.TILTED
 
 
 def test_heart_crop_is_accepted_with_pixels_of_1_5_mm(tmp_path):
