@@ -1,10 +1,11 @@
-"""How long a cohort takes on a cluster: the run of its jobs simulated from measured costs.
+"""How long a cohort takes on a cluster: its jobs simulated from measured costs.
 
-The costs are those of a run's own records (`logs/benchmarks`: seconds of each job of a batch; the
-trace of the networks). The simulation hands out GPUs and CPU jobs first come, first served, batch
-by batch, as the profile does. First it simulates the run itself, to be compared with what that
-took; then larger cohorts. In the repository's root:
+With the `costs.json` of benchmarks/stage_costs.py: a table of larger cohorts on more GPUs.
+With a run's results folder: that run simulated from its own records, beside what it took, to see
+whether the simulation is to be believed. GPUs and CPU jobs are handed out first come, first served.
+In the repository's root:
 
+    PYTHONPATH=workflow_scripts .venv/bin/python benchmarks/capacity.py COSTS --gpu-scan-s 1
     PYTHONPATH=workflow_scripts .venv/bin/python benchmarks/capacity.py RESULTS --gpus 4
 """
 
@@ -26,6 +27,7 @@ JOBS = {  # a batch's jobs in order: kind of machine, and the rules that share t
     "segment": ("gpu", ("segment_batch",)),
     "measure": ("cpu", ("place_root", "measure_calcium", "draw_picture", "compare_root")),
 }
+CORES_PER_JOB = 4
 NETWORKS = {"localise", "segment"}
 
 
@@ -79,6 +81,22 @@ def read_costs(results: Path, overhead_s: float) -> Costs:
         {job: overhead_s + start_up_s.get(job, 0.0) for job in JOBS},
         {job: seconds[job] / total for job in JOBS},
     )
+
+
+def read_stage_costs(path: Path, overhead_s: float, gpu_scan_s: float, gpu_start_s: float) -> Costs:
+    """Read `costs.json`; on the GPU the networks take the given seconds."""
+    found = json.loads(path.read_text())
+    per_job = {j: overhead_s + (gpu_start_s if j in NETWORKS else 0.0) for j in JOBS}
+    per_scan = {
+        job: gpu_scan_s if job in NETWORKS else found[job]["scan_s"] / CORES_PER_JOB for job in JOBS
+    }
+    return Costs(per_job, per_scan)
+
+
+def took_s(results: Path) -> float:
+    """Seconds of a run, from its start to its last scan."""
+    ends = [path.stat().st_mtime for path in (results / "batches").glob("*/picture.json")]
+    return max(ends) - (results / "batches.tsv").stat().st_mtime
 
 
 def simulate(
@@ -146,27 +164,23 @@ def table(costs: Costs, batch_size: int, cpus_per_gpu: int, scan_mb: float) -> p
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path)
-    parser.add_argument("--gpus", type=int, default=4, help="of the measured run")
-    parser.add_argument("--cpu-jobs", type=int, default=4, help="of the measured run, at a time")
-    parser.add_argument("--overhead-s", type=float, default=20, help="of a job, default 20")
-    parser.add_argument("--gpu-scan-s", type=float, help="seconds of a scan on a GPU, each network")
-    parser.add_argument("--gpu-start-s", type=float, default=30, help="start-up on a GPU")
-    parser.add_argument("--cpus-per-gpu", type=int, default=4, help="CPU jobs at a time for a GPU")
+    parser.add_argument("costs", type=Path, help="costs.json, or a run's results folder")
+    parser.add_argument(
+        "--overhead-s", type=float, default=60, help="queue, SLURM and start of a job"
+    )
+    parser.add_argument("--gpu-scan-s", type=float, default=1.0, help="of each network on the GPU")
+    parser.add_argument("--gpu-start-s", type=float, default=30.0, help="start-up on the GPU")
+    parser.add_argument("--gpus", type=int, default=4, help="of the run")
+    parser.add_argument("--cpu-jobs", type=int, default=4, help="at a time: of the run, or a GPU")
     asked = parser.parse_args()
-    sealed = {
-        p: len(json.loads(p.read_text())) for p in asked.results.glob("batches/*/convert.json")
-    }
-    scans, batch_size = sum(sealed.values()), max(sealed.values())
-    costs = read_costs(asked.results, asked.overhead_s)
-    for job in JOBS:
-        print(f"{job}\t{costs.per_job_s[job]:.1f} s a job\t{costs.per_scan_s[job]:.2f} s a scan")
-    machines = {"gpu": asked.gpus, "cpu": asked.cpu_jobs}
-    print(f"this run\t{simulate(costs, scans, batch_size, machines)[0]:.0f} s simulated")
-    if asked.gpu_scan_s:
-        per_job = {j: asked.overhead_s + (asked.gpu_start_s if j in NETWORKS else 0) for j in JOBS}
-        per_scan = dict(costs.per_scan_s) | dict.fromkeys(NETWORKS, asked.gpu_scan_s)
-        costs = Costs(per_job, per_scan)
-    files = [p for p in (asked.results / "scans").rglob("*") if p.is_file()]
-    scan_mb = sum(p.stat().st_size for p in files) / scans / 1e6
-    print(table(costs, 64, asked.cpus_per_gpu, scan_mb).to_string(index=False))
+    if asked.costs.is_dir():
+        costs = read_costs(asked.costs, asked.overhead_s)
+        sealed = asked.costs.glob("batches/*/convert.json")
+        sizes = [len(json.loads(path.read_text())) for path in sealed]
+        machines = {"gpu": asked.gpus, "cpu": asked.cpu_jobs}
+        seconds, _ = simulate(costs, sum(sizes), max(sizes), machines)
+        print(f"simulated {seconds:.0f} s, took {took_s(asked.costs):.0f} s")
+    else:
+        costs = read_stage_costs(asked.costs, asked.overhead_s, asked.gpu_scan_s, asked.gpu_start_s)
+        scan_mb = json.loads(asked.costs.read_text())["megabytes_a_scan"]
+        print(table(costs, 64, asked.cpu_jobs, scan_mb).to_string(index=False))
