@@ -48,6 +48,19 @@ def test_one_row_per_quantity_and_rule():
         assert row(table, "threshold_hu", rule)["bias"] == pytest.approx(10 * n)
 
 
+def test_masses_and_scores_are_compared_rule_by_rule_and_zeros_said():
+    calcium, sheet = cohort()
+    position = calcium["scan_id"].str[-1].astype(int)
+    calcium = calcium.assign(mass_mg=30.0 * position + 2, agatston_au=50.0 * position)
+    numbers = np.arange(6.0)
+    sheet = sheet.assign(reference_mass_mg=30 * numbers, reference_score=50 * numbers + 10)
+    table = agreement_table(calcium, sheet)
+    mass, score = row(table, "mass_mg", "F7"), row(table, "agatston_au", "F3")
+    assert (mass["unit"], mass["n"], mass["bias"]) == ("mg", 6, 2)
+    assert (mass["mape_n"], mass["only_reference_zero"]) == (5, 1)
+    assert (score["unit"], score["bias"], score["only_automatic_zero"]) == ("AU", -10, 1)
+
+
 def test_scans_are_matched_by_their_name_whatever_the_order():
     calcium, sheet = cohort()
     expected = agreement_table(calcium, sheet)

@@ -83,15 +83,15 @@ def table(content: Table) -> str:
         f"\\par\\smallskip{{\\footnotesize {escape(content.note)}\\par}}\n" if content.note else ""
     )
     caption = rf"\caption{{{escape(content.caption)}}}\smallskip"
-    turned = len(content.head) > TURNED_COLUMNS
-    begin, end = ("sidewaystable}", "sidewaystable}") if turned else ("table}[htbp]", "table}")
-    return f"\\begin{{{begin}\n\\centering\\small\n{caption}\n{body}\n{note}\\end{{{end}\n"
+    kind = "sidewaystable" if len(content.head) > TURNED_COLUMNS else "table"
+    content_of = f"\\centering\\small\n{caption}\n{body}\n{note}"
+    return f"\\begin{{{kind}}}[htbp]\n{content_of}\\end{{{kind}}}\n"
 
 
 def document(paper: Paper) -> str:
     """Write the whole paper; it reads `methods.tex`, `tables/*.tex` and `references.bib`."""
     parts = [PREAMBLE, "\\section*{Methods}\n\\input{methods}\n"]
-    parts += [_figure(figure) for figure in paper.figures]
+    parts += [*map(_figure, paper.figures), "\\clearpage\n"]
     parts += [f"\\input{{tables/table_{n:02d}}}\n" for n in range(1, len(paper.tables) + 1)]
     parts += ["\\clearpage\n\\bibliographystyle{unsrt}\n\\bibliography{references}\n"]
     return "".join([*parts, "\\end{document}\n"])
