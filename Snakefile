@@ -60,6 +60,8 @@ rule all:
     default_target: True
     input:
         f"{COHORT}/report.html",
+        expand(f"{BATCH}/picture.json", batch=BATCHES),
+        expand(f"{BATCH}/compare.json", batch=COMPARED),
 
 
 rule paper:

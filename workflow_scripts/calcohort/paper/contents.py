@@ -15,11 +15,11 @@ from calcohort.report.comparisons import (
     agreement_tables,
     category_tables,
     reader_tables,
-    segmentation_tables,
     subgroup_tables,
 )
 from calcohort.report.laboratory import fit_tables, rule_tables
 from calcohort.report.passport import definitions_table
+from calcohort.report.segmentation import segmentation_tables
 
 
 @dataclass(frozen=True)
