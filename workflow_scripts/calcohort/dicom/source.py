@@ -49,6 +49,6 @@ def chosen_series(
         listing = read_listing(source)
         found = find_series(gather(listing, workspace, max_bytes))
         return found, listed_series(found, listing, key)
-    packed = source.is_file() and is_archive(source)
+    packed = source.is_file() and is_archive(source.name)
     found = find_series(unpack(source, workspace / "unpacked", max_bytes) if packed else source)
     return found, choose_series(found, series_uid, rule, key)
