@@ -56,9 +56,9 @@ class Member:
         return any(part.startswith(".") for part in PurePosixPath(self.name).parts)
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(name: str) -> bool:
     """Tell by its name whether a file is an archive that can be read."""
-    return path.name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(SUFFIXES)
 
 
 def members(archive: Path, max_bytes: float) -> Iterator[Member]:

@@ -5,9 +5,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from calcohort.dicom.archive import is_archive
+from calcohort.dicom.archive import SUFFIXES
 
 UNREAD_ARCHIVES = (".7z", ".rar", ".bz2", ".xz", ".zst", ".iso")
 
@@ -76,11 +75,12 @@ def _sort_in(entry: os.DirEntry, folder: Folder, below: list[str]) -> None:
             below.append(entry.path)
         elif entry.is_file():
             state = entry.stat()
-            archive = is_archive(Path(entry.name)) if "." in entry.name else False
-            known = folder.archives if archive else folder.files
-            known[entry.name] = (state.st_size, state.st_mtime_ns)
-            folder.newest_ns = max(folder.newest_ns, state.st_ctime_ns)
-            if entry.name.lower().endswith(UNREAD_ARCHIVES):
+            name, ending = entry.name, entry.name.lower()
+            known = folder.archives if ending.endswith(SUFFIXES) else folder.files
+            known[name] = (state.st_size, state.st_mtime_ns)
+            if state.st_ctime_ns > folder.newest_ns:
+                folder.newest_ns = state.st_ctime_ns
+            if ending.endswith(UNREAD_ARCHIVES):
                 folder.problems.append((entry.path, "an archive of a kind that is not opened"))
         elif entry.is_symlink():
             what = "link to a folder, not followed" if entry.is_dir() else "link to no file"

@@ -108,7 +108,7 @@ def read_archive(path: str, mtime_ns: int, key: bytes) -> tuple[list[Read], str]
         for member in members(Path(path), MOST_ARCHIVE_BYTES):
             if member.hidden:
                 continue
-            if is_archive(Path(member.name)):
+            if is_archive(member.name):
                 read = Read(member.name, member.size, mtime_ns, NESTED)
             else:
                 read = _read(member.stream, member.name, member.size, mtime_ns, facts)
