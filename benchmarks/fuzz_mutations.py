@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 
 import numpy as np
-from calcohort.phantom.defects import files, pixels
+from calcohort.phantom.defects import compression, files, pixels
 from calcohort.phantom.defects.scan import as_bytes, sound_datasets
 
 SLICES, ROWS, COLUMNS = 6, 32, 36
@@ -49,10 +49,10 @@ BASES = {
     "signed": lambda: _series(pixels.signed_values),
     "12 bits": lambda: _series(pixels.negative_values_in_12_bits),
     "slopes": lambda: _series(pixels.slope_of_each_slice),
-    "RLE": lambda: _series(pixels.rle),
-    "JPEG 2000": lambda: _series(pixels.jpeg_2000),
-    "deflated": lambda: _series(pixels.deflated),
-    "implicit": lambda: _series(pixels.implicit_vr),
+    "RLE": lambda: _series(compression.rle),
+    "JPEG 2000": lambda: _series(compression.jpeg_2000),
+    "deflated": lambda: _series(compression.deflated),
+    "implicit": lambda: _series(compression.implicit_vr),
     "enhanced": lambda: _series(enhanced=True),
 }
 

@@ -81,13 +81,12 @@ def test_an_archive_becomes_scans_and_a_new_study_one_more(study):
     assert index(config) == (0, f"3 new scans of 3; {told}\n")
     code, output = run(config, "-n")
     assert code == 0, output
-    assert planned(output)["convert_scan"] == "3"
+    assert planned(output)["convert_batch"] == "1"
     with (config.parent / "private/scans.tsv").open() as stream:
         scan_ids = [row["scan_id"] for row in csv.DictReader(stream, delimiter="\t")]
-    targets = [str(results / "scans" / scan_id / "series.json") for scan_id in scan_ids]
-    code, output = run(config, *targets)
+    code, output = run(config, str(results / "batches/batch-00001/convert.json"))
     assert code == 0, output
-    arrays = [read(Path(target).parent / "ct.nii.gz").array for target in targets]
+    arrays = [read(results / "scans" / scan_id / "ct.nii.gz").array for scan_id in scan_ids]
     for expected in hu.values():
         assert sum(np.array_equal(array, expected) for array in arrays) == 1
     for path in results.rglob("*"):
@@ -101,7 +100,7 @@ def test_an_archive_becomes_scans_and_a_new_study_one_more(study):
     assert "40 files or archives opened" in output
     code, output = run(config, "-n")
     assert code == 0, output
-    assert planned(output)["convert_scan"] == "1"
+    assert planned(output)["convert_batch"] == "1"
 
 
 @pytest.mark.slow
@@ -118,7 +117,7 @@ def test_the_cron_wrapper_indexes_first_and_tells_the_new_scans(study, tmp_path)
     assert "waiting 3" in done.stdout
     assert "3 new scans of 3" in done.stdout
     (log,) = (tmp_path / "logs").glob("*Z.log")
-    assert planned(log.read_text())["convert_scan"] == "3"
+    assert planned(log.read_text())["convert_batch"] == "1"
     assert (tmp_path / "logs/status.txt").read_text() == done.stdout
     for path in archive.rglob("*"):
         path.unlink() if path.is_file() else None

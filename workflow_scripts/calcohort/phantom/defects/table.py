@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from calcohort.dicom.limits import Limits, Repairs
 from calcohort.outcomes import Reason
-from calcohort.phantom.defects import files, headers, pixels, places
+from calcohort.phantom.defects import compression, files, headers, pixels, places
 from calcohort.phantom.defects.scan import DEFECTS, Defect
 
 LIMITS = Limits(min_slices=20, min_coverage_mm=30)
@@ -22,7 +22,8 @@ ALL_REPAIRS = Repairs(
 MODULES = {
     places: "Where slices lie",
     headers: "What headers say",
-    pixels: "Stored values, bits and compression",
+    pixels: "Stored values and bits",
+    compression: "Compression and transfer syntaxes",
     files: "Files, and enhanced multi-frame CT",
 }
 
