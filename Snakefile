@@ -49,6 +49,7 @@ rule all:
     default_target: True
     input:
         f"{COHORT}/report.html",
+        f"{COHORT}/provenance.json",
 
 
 rule train:
