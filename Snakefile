@@ -60,6 +60,7 @@ rule all:
     default_target: True
     input:
         f"{COHORT}/report.html",
+        f"{COHORT}/provenance.json",
         expand(f"{BATCH}/picture.json", batch=BATCHES),
         expand(f"{BATCH}/compare.json", batch=COMPARED),
 

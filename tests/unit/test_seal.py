@@ -19,7 +19,8 @@ def study(tmp_path):
 
 
 def seals(folder):
-    return sorted(str(path.relative_to(folder / "batches")) for path in folder.rglob("*.json"))
+    batches = folder / "batches"
+    return sorted(str(path.relative_to(batches)) for path in batches.rglob("*.json"))
 
 
 def test_the_records_of_some_seals_come_back(study):
@@ -30,11 +31,15 @@ def test_the_records_of_some_seals_come_back(study):
 
 def test_a_deleted_scan_breaks_the_seals_of_its_batch(study):
     folder, batches = study
+    (folder / "cohort").mkdir()
+    (folder / "cohort/provenance.json").touch()
     forget_deleted(folder, batches)
     assert len(seals(folder)) == 4
+    assert (folder / "cohort/provenance.json").exists()
     shutil.rmtree(folder / "scans/b")
     forget_deleted(folder, batches)
     assert seals(folder) == ["batch-00002/convert.json", "batch-00002/measure.json"]
+    assert not (folder / "cohort/provenance.json").exists()
 
 
 def test_before_the_first_run_there_is_nothing_to_forget(tmp_path):

@@ -38,7 +38,9 @@ def read_seals(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 def forget_deleted(results: Path, batches: Mapping[str, list[str]]) -> None:
     """Remove the seals of each batch that lacks the folder of one of its scans.
 
-    So a scan whose folder the user deleted is done again, with its batch.
+    So a scan whose folder the user deleted is done again, with its batch. The workflow engine makes
+    missing files in the middle only where a later one asks for them: the last of all, the
+    provenance beside the report, is removed too.
 
     Parameters
     ----------
@@ -51,5 +53,8 @@ def forget_deleted(results: Path, batches: Mapping[str, list[str]]) -> None:
     there = set(os.listdir(scans)) if scans.is_dir() else set()
     for batch, members in batches.items():
         if not there.issuperset(members):
-            for seal in Path(results, "batches", batch).glob("*.json"):
+            seals = list(Path(results, "batches", batch).glob("*.json"))
+            for seal in seals:
                 seal.unlink()
+            if seals:
+                Path(results, "cohort/provenance.json").unlink(missing_ok=True)
