@@ -70,8 +70,8 @@ def rescale_changes(images: tuple[Image, ...]) -> bool:
 
 def faults_of_kind(images: tuple[Image, ...]) -> Iterator:
     """Yield why the images are no CT images of one frame of reference that fit into memory."""
-    classes = {image.header.get("SOPClassUID") for image in images}
-    if other := classes - {None, CTImageStorage, *ENHANCED_CT}:
+    classes = {text(image.header, "SOPClassUID") for image in images}
+    if other := classes - {"", CTImageStorage, *ENHANCED_CT}:
         name = UID(sorted(other)[0]).name
         yield Reason.NOT_CT, f"the images are stored as {clean(name)}, not as CT Image"
     if any(text(image.header, "BurnedInAnnotation").upper() == "YES" for image in images):
