@@ -69,8 +69,8 @@ def rescale_changes(images: tuple[Image, ...]) -> bool:
 
 def faults_of_kind(images: tuple[Image, ...]) -> Iterator:
     """Yield why the images are no CT images of one frame of reference that fit into memory."""
-    classes = {image.header.get("SOPClassUID") for image in images}
-    if other := classes - {None, CTImageStorage, *ENHANCED_CT}:
+    classes = {text(image.header, "SOPClassUID") for image in images}
+    if other := classes - {"", CTImageStorage, *ENHANCED_CT}:
         uid = UID(sorted(other)[0])
         name = "an unknown class" if uid.name == uid else uid.name
         yield Reason.NOT_CT, f"the images are stored as {name}, not as CT Image"
