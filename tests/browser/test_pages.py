@@ -182,7 +182,7 @@ def test_the_file_is_saved_or_the_page_says_that_it_was_not(page, results, tmp_p
         page.get_by_role("button", name="Save reviews.csv").click()
     download.value.save_as(tmp_path / "reviews.csv")
     assert read_reviews(tmp_path / "reviews.csv")["scan-01"]["verdict"] == "accepted"
-    page.evaluate("window.showSaveFilePicker = () => Promise.reject(new Error('cancelled'))")
+    page.evaluate("void (window.showSaveFilePicker = () => Promise.reject(new Error('cancelled')))")
     page.get_by_role("button", name="Save reviews.csv").click()
     assert page.locator("#saved").inner_text() == "Not saved: cancelled"
 
