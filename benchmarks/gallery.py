@@ -96,7 +96,7 @@ def tell(name: str, took_ms: list[float]) -> None:
 def measure(page: Page, url: str) -> None:
     """Open the gallery, turn pictures and scroll the list."""
     page.goto(url)
-    page.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+    page.locator("html[data-ready=yes]").wait_for(state="attached")
     opened = page.evaluate("performance.now()")
     print(f"{'':44}{'median':>8}{'95 %':>8}{'longest':>8}  ms")
     tell("page opened", [opened])

@@ -18,7 +18,7 @@ ORANGE_SHARE = 1e-4
 
 def open_page(page, url):
     page.goto(url)
-    page.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+    page.locator("html[data-ready=yes]").wait_for(state="attached")
 
 
 def scan_url(results, scan_id):
@@ -161,7 +161,7 @@ def test_marks_made_from_a_folder_stay_and_become_the_csv(page, results, tmp_pat
     page.keyboard.press("Escape")
     assert "1 accepted, 1 rejected, 1 undecided, 9 not" in page.locator("#progress").inner_text()
     page.reload()
-    page.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+    page.locator("html[data-ready=yes]").wait_for(state="attached")
     assert "1 accepted, 1 rejected, 1 undecided, 9 not" in page.locator("#progress").inner_text()
     (tmp_path / "reviews.csv").write_text(page.evaluate("Reviews.csv()"), encoding="utf-8")
     reviews = read_reviews(tmp_path / "reviews.csv")
@@ -172,6 +172,19 @@ def test_marks_made_from_a_folder_stay_and_become_the_csv(page, results, tmp_pat
     page.locator("#list").focus()
     page.keyboard.press("u")
     assert "1 accepted, 0 rejected" in page.locator("#progress").inner_text()
+
+
+def test_the_file_is_saved_or_the_page_says_that_it_was_not(page, results, tmp_path):
+    open_page(page, gallery_url(results))
+    page.keyboard.press("a")
+    page.evaluate("window.showSaveFilePicker = undefined")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save reviews.csv").click()
+    download.value.save_as(tmp_path / "reviews.csv")
+    assert read_reviews(tmp_path / "reviews.csv")["scan-01"]["verdict"] == "accepted"
+    page.evaluate("void (window.showSaveFilePicker = () => Promise.reject(new Error('cancelled')))")
+    page.get_by_role("button", name="Save reviews.csv").click()
+    assert page.locator("#saved").inner_text() == "Not saved: cancelled"
 
 
 @pytest.fixture
@@ -189,12 +202,12 @@ def test_marks_made_through_the_server_are_in_the_file_at_once(page, served):
     page.fill("#reviewer", "CD")
     page.locator("#list").focus()
     page.keyboard.press("r")
-    page.wait_for_function("document.getElementById('saved').textContent === 'scan-01 saved'")
+    page.locator("#saved", has_text="scan-01 saved").wait_for()
     assert page.locator("#name").inner_text() == "scan-02"
     review = read_reviews(served.reviews)["scan-01"]
     assert (review["verdict"], review["reviewer"]) == ("rejected", "CD")
     page.reload()
-    page.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+    page.locator("html[data-ready=yes]").wait_for(state="attached")
     assert "1 rejected" in page.locator("#progress").inner_text()
     assert all(url.startswith(("http://127.0.0.1:", "data:")) for url in page.requests)
 
@@ -204,7 +217,7 @@ def test_a_mark_that_was_not_saved_is_told_and_not_counted(page, served):
     served.reviews.write_text("scan_id\nx\n")
     page.locator("#list").focus()
     page.keyboard.press("a")
-    page.wait_for_function("document.getElementById('saved').className === 'failed'")
+    page.locator("#saved.failed").wait_for()
     assert "was NOT saved" in page.locator("#saved").inner_text()
     assert "0 accepted" in page.locator("#progress").inner_text()
     assert page.locator("#name").inner_text() == "scan-01"

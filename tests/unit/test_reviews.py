@@ -73,19 +73,19 @@ def test_a_rejected_scan_is_excluded_and_an_accepted_one_stays():
     said = {
         "a": review("a", comment="wrong valve"),
         "b": review("b", "accepted"),
-        "d": review("d", "accepted"),
+        "d": review("d", "rejected"),
         "elsewhere": review("elsewhere"),
     }
     found = tables(said)
     scans = found["scans"].set_index("scan_id")
     assert list(scans["status"]) == ["excluded", "measured", "measured", "excluded"]
-    assert list(scans["review"].fillna("")) == ["rejected", "accepted", "", "accepted"]
+    assert list(scans["review"].fillna("")) == ["rejected", "accepted", "", "rejected"]
     assert tuple(scans.loc["a", ["stage", "reason", "detail"]]) == (
         "review",
         "rejected_by_reviewer",
         "Rejected by AB: wrong valve",
     )
-    assert scans.loc["d", "reason"] == "not_ct"
+    assert tuple(scans.loc["d", ["stage", "reason"]]) == ("convert", "not_ct")
     assert set(found["calcium"]["scan_id"]) == {"b", "c"}
 
 

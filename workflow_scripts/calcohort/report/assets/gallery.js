@@ -252,8 +252,12 @@ function connect() {
   byId("reviewer").addEventListener("change", (event) => localStorage.setItem("calcohort-reviewer", event.target.value));
   byId("save").hidden = Reviews.SERVED;
   byId("save").addEventListener("click", async () => {
-    await Reviews.save();
-    tell("Saved. Put the file where `reviews` in config.yaml says.", false);
+    try {
+      await Reviews.save();
+      tell("Saved. Put the file where `reviews` in config.yaml says.", false);
+    } catch (problem) {
+      tell(`Not saved: ${problem.message}`, true);
+    }
   });
   window.addEventListener("resize", drawRows);
   window.addEventListener("hashchange", goToHash);
