@@ -92,7 +92,7 @@ def make_cohort(
         Each gets so many scans, with the same seeds. Scans without contrast are of the template's
         alone.
     jobs : int
-        Processes, about 1 GB each; 3 GB for wide phantoms.
+        Processes, about 1 GB each; wide phantoms with many slices need several.
     report : callable
         Is given a line of progress per phantom.
 

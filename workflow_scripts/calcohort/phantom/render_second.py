@@ -11,13 +11,12 @@ from calcohort.volume import Grid
 SLAB = 8
 FINER = 3
 VOLUME_STEP_MM = 0.2
-GREATEST_GRAIN_MM = 1.5
 WALL_MM = 1.3
 CAVITIES = (
     "svc", "ivc", "right_atrium", "right_ventricle", "pulmonary", "veins", "left_atrium",
     "left_ventricle", "ascending", "descending",
 )  # fmt: skip
-LEFT_WALL_MM = 1.2
+CAVITY_WALL_MM = 1.2
 
 
 def scan_grid(patient: SecondPatient) -> Grid:
@@ -104,7 +103,7 @@ def _slab(patient: SecondPatient, slab: Grid, on, ridges, trabeculae) -> np.ndar
     lay(on["right_ventricle"] - 3, hu["myocardium"])
     for name in CAVITIES:
         if name != "left_ventricle":
-            lay(on[name] - LEFT_WALL_MM, hu["wall"])
+            lay(on[name] - CAVITY_WALL_MM, hu["wall"])
     lay(on["left_ventricle"] - thick, hu["myocardium"] + 8 * trabeculae)
     for name in CAVITIES:
         rough = 1.5 * trabeculae if "ventricle" in name else 0

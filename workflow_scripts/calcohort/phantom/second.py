@@ -51,7 +51,6 @@ VESSELS = {
     "gullet": [([(-2, -60, 130), (-4, -62, 20), (-10, -58, -150)], 7, 7)],
     "windpipe": [([(4, -42, 150), (4, -44, 66), (34, -48, 36)], 8, 6)],
 }
-RIGHT_SIDE = ("right_atrium", "right_ventricle", "pulmonary", "svc")
 
 
 @dataclass(frozen=True, eq=False)
