@@ -1,7 +1,10 @@
 """Running the workflow as a user does."""
 
+import contextlib
+import fcntl
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -31,3 +34,11 @@ def run(config, *arguments):
 def tables_of(results):
     """Bytes of the cohort's tables."""
     return {name: (results / "cohort" / name).read_bytes() for name in TABLES}
+
+
+@contextlib.contextmanager
+def alone_with_the_wrapper():
+    """Wait for other tests that run the cron wrapper: it refuses a second run in one checkout."""
+    with Path(tempfile.gettempdir(), "calcohort-test-wrapper").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

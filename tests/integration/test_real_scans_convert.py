@@ -13,7 +13,7 @@ from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import read
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
-KEY = b"a key of the tests"
+KEY = b"a key of the tests, which nobody else has"
 SYNTAXES = DATA / "transfer_syntaxes"
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data missing")

@@ -11,7 +11,7 @@ AXIAL = (1, 0, 0, 0, 1, 0)
 ORIGIN_MM = (-5.0, -7.0, -30.0)
 SLICES, ROWS, COLUMNS = 10, 16, 20
 PATIENT, NAME, HOSPITAL = "MRN-424242", "Doe^Jane", "Saint Nowhere"
-KEY = b"a key of the tests"
+KEY = b"a key of the tests, which nobody else has"
 
 
 def uid(*sources: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from calcohort.dicom.dates import age_years, capped_age, kept_date, shift
 from pydicom.dataset import Dataset
 
-KEY = b"a key of the tests"
+KEY = b"a key of the tests, which nobody else has"
 
 
 def header(**elements):

@@ -233,9 +233,9 @@ def test_no_identifier_in_the_results_and_nobody_else_reads_the_paths(archive):
 
 def test_a_private_folder_that_others_can_read_is_refused(archive):
     (archive.parent / "private").mkdir(mode=0o755)
-    with pytest.raises(UserError, match="Others can read the folder"):
+    with pytest.raises(UserError, match="can be used by others"):
         index(archive)
-    with pytest.raises(UserError, match="lies in the results"):
+    with pytest.raises(UserError, match="lies inside the results"):
         index(archive, private=str(archive.parent / "results/private"))
 
 

@@ -13,7 +13,10 @@ from calcohort.report.page import DEFAULT_WEIGHTS, find_figures, write_report
 from calcohort.study import read_config, read_settings
 from calcohort.versions import STAGE_VERSIONS
 
-SETTINGS = read_settings(read_config())
+SETTINGS = read_settings(
+    read_config()
+    | {"report": {"scan_pages": False}, "association": {"outcomes": [], "groups": ["sex"]}}
+)
 HOSTILE = "<script>alert('x')</script>"
 LUMINANCE = {"a1": 400.0, "a2": 500.0, "a3": 550.0, "a4": 600.0}
 VOLUME = {"a1": 0.0, "a2": 120.25, "a3": 80.5, "a4": 310.75}

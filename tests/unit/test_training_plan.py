@@ -73,12 +73,13 @@ def test_several_processes_without_horovod_are_one_sentence(tmp_path, monkeypatc
         )  # fmt: skip
 
 
-def test_a_patch_longer_than_the_sample_shrinks_to_steps_of_the_network():
+def test_a_patch_longer_than_the_sample_is_the_next_step_of_the_network_padded():
     image = np.zeros((20, 50, 33))
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        patch, _ = draw_patch(image, image, (64, 32, 64), rng, smaller_by=16)
-        assert patch.shape in ((16, 32, 32), (16, 16, 16))
+        patch, mask = draw_patch(image, image, (64, 32, 64), rng, smaller_by=16)
+        assert patch.shape == mask.shape
+        assert patch.shape in ((32, 32, 48), (16, 16, 32))
 
 
 def ball(side=24, radius=6, shift=4):

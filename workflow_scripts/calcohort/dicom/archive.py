@@ -120,6 +120,7 @@ def unpack(
                 with path.open("wb") as out:
                     shutil.copyfileobj(member.stream, out, 1024**2)
             except DAMAGE as error:
+                private_log.warning("%s, %s: %s", archive, member.name, error)
                 raise Excluded(Reason.UNREADABLE, "a file of the archive is damaged") from error
     files = []
     for number, name in enumerate(sorted(written, key=lambda name: PurePosixPath(name).parts)):

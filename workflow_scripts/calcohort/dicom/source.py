@@ -30,7 +30,7 @@ def files_of(source: Path, workspace: Path, max_bytes: float) -> Path | list[Pat
     """
     if source.name.endswith(SUFFIX):
         return gather(read_listing(source), workspace, max_bytes)
-    if source.is_file() and is_archive(source):
+    if source.is_file() and is_archive(source.name):
         return unpack(source, workspace / "unpacked", max_bytes)
     return source
 
@@ -47,7 +47,7 @@ def headers_of(source: Path, keywords: tuple[str, ...]) -> Iterator[Dataset]:
                 yield from _of_archive(Path(listed.path), keywords, names)
             else:
                 yield from _of_files([Path(listed.path, name) for name in names], keywords)
-    elif source.is_file() and is_archive(source):
+    elif source.is_file() and is_archive(source.name):
         yield from _of_archive(source, keywords, None)
     else:
         files = [source] if source.is_file() else sorted(source.rglob("*"))

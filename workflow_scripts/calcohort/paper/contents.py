@@ -70,7 +70,8 @@ def tables_of(tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -
     """
     rule, k = settings["measure"]["mask_rule"], settings["measure"]["k"]
     agreement, scores, segmentation = (tables[n] for n in ("agreement", "scores", "segmentation"))
-    found = [contents.cohort(tables["scans"])]
+    groups = ["group", *settings["association"]["groups"]]
+    found = contents.cohort_tables(tables["scans"], groups)
     if len(scores):
         found.append(definitions_table(scores))
     found += agreement_tables(agreement, k, rule, beside_paper=False)

@@ -56,7 +56,7 @@ def drift_sections(points: pd.DataFrame, figures: Path) -> list[Section]:
     blocks.append(_groups(points))
     drawn = sorted(Path(figures).glob("*.png"))
     for path in drawn[:MOST_FIGURES]:
-        blocks.append(Image(embed(path), *_captions(path.stem), wide=True))
+        blocks.append(Image(embed(path), *_captions(path.stem)))
     if len(drawn) > MOST_FIGURES:
         blocks.append(Text(f"{len(drawn)} figures are in the folder {Path(figures).name}."))
     return [Section("drift", "Drift", [block for block in blocks if block is not None])]

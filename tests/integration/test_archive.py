@@ -12,7 +12,7 @@ import pytest
 import yaml
 from calcohort.phantom.series import write_series
 from calcohort.volume import Volume, read
-from running import ROOT, run
+from running import ROOT, alone_with_the_wrapper, run
 
 SHAPE = (40, 32, 32)
 AFFINE = np.diag([0.8, 0.8, 2.0, 1.0])
@@ -111,7 +111,8 @@ def test_the_cron_wrapper_indexes_first_and_tells_the_new_scans(study, tmp_path)
     script = ROOT / "workflow_scripts/run_cohort.py"
     command = [sys.executable, script, "--configfile", config, "--profile", profile]
     command += ["--logs", tmp_path / "logs"]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT)
+    with alone_with_the_wrapper():
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "waiting 3" in done.stdout
     assert "3 new scans of 3" in done.stdout
