@@ -67,7 +67,7 @@ def main(folder: Path, cases: int, seed: int, first: int) -> int:
             (source / "dicom" / name).write_bytes(content)
         signal.alarm(CASE_S)
         try:
-            outcome = _outcome(source, truths[base])
+            outcome = _outcome(source, [] if "changed_pixels" in told else truths[base])
         except Exception:
             outcome = "failure"
             failures.append(f"case {number}, {base}: {told}\n{traceback.format_exc()}\n")
@@ -102,14 +102,17 @@ def _outcome(source: Path, truth: list[Reading]) -> str:
         if ct.exists() or any(ct.parent.glob("*")):
             raise AssertionError("an excluded scan left files") from problem
         return str(problem.reason)
-    _compare(read(ct), source / "dicom", truth)
-    return "converted"
+    return "converted" if _compare(read(ct), source / "dicom", truth) else "converted, not compared"
 
 
-def _compare(volume: Volume, folder: Path, truth: list[Reading]) -> None:
-    """Cover the volume by images that SimpleITK reads: of the files, else as they were before."""
+def _compare(volume: Volume, folder: Path, truth: list[Reading]) -> bool:
+    """Cover the volume by images that SimpleITK reads: of the files, else as they were before.
+
+    Without a truth from before, files that SimpleITK cannot read leave nothing to compare with.
+    """
     covered = np.zeros(volume.array.shape, bool)
-    for hu, world in [*_read_apart(folder), *truth]:
+    readings = _read_apart(folder)
+    for hu, world in [*readings, *truth]:
         exact = volume.grid.index(world)
         index = exact.round().astype(int)
         off_mm = np.abs((exact - index) * volume.grid.spacing_mm).max()
@@ -119,8 +122,9 @@ def _compare(volume: Volume, folder: Path, truth: list[Reading]) -> None:
         covered[place] |= bool(
             np.abs(_without_padding(hu) - volume.array[place]).max() <= ROUNDING_HU
         )
-    if not covered.all():
+    if not covered.all() and (truth or len(readings) >= len(list(folder.iterdir()))):
         raise AssertionError("SimpleITK finds other HU, or none, at the place of a slice")
+    return bool(covered.all())
 
 
 def _read_apart(folder: Path) -> list[Reading]:

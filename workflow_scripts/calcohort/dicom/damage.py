@@ -7,7 +7,9 @@ from pathlib import Path
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import data_element_generator
 from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.valuerep import STANDARD_VR
 
 DAMAGED = (
     InvalidDicomError,
@@ -29,7 +31,8 @@ MAX_INFLATED_BYTES = 1_000_000_000
 MAX_EXCESS_BYTES = 250_000_000
 META_LENGTH_AT, META_START = 140, 144
 CHUNK_BYTES = 1_000_000
-PIXEL_DATA, TAG_BYTES, UNDEFINED_LENGTH = (0x7FE0, 0x0010), 4, 0xFFFFFFFF
+UNDEFINED_LENGTH = 0xFFFFFFFF
+GROUPS_BEHIND_PIXELS = (0xFFFA, 0xFFFC)
 
 
 def raise_machine_trouble(error: Exception) -> None:
@@ -76,10 +79,10 @@ def refuse_excess(path: Path, expected_bytes: int) -> None:
 
 
 def refuse_trailing_bytes(path: Path, dataset: Dataset) -> None:
-    """Refuse a file that goes on behind its pixels with anything but a further element.
+    """Refuse a file that goes on behind its pixels with anything but whole further elements.
 
-    Elements stand in the order of their tags (DICOM PS3.5, 7.1), so what follows Pixel Data has a
-    higher tag. Where bytes were put into a file, the last pixels stand there.
+    Behind Pixel Data stand private elements, Digital Signatures and Data Set Trailing Padding alone
+    (DICOM PS3.6). Where bytes were put into a file, the last pixels stand there.
 
     Parameters
     ----------
@@ -98,7 +101,12 @@ def refuse_trailing_bytes(path: Path, dataset: Dataset) -> None:
         return
     with path.open("rb") as stream:
         stream.seek(pixels.value_tell + pixels.length)
-        follows = stream.read(TAG_BYTES)
-    order = "<" if pixels.is_little_endian else ">"
-    if follows and (len(follows) < TAG_BYTES or struct.unpack(f"{order}HH", follows) <= PIXEL_DATA):
+        elements = list(
+            data_element_generator(stream, pixels.is_implicit_VR, pixels.is_little_endian)
+        )
+        whole = stream.tell() == path.stat().st_size
+    for element in elements:
+        known = element.tag.is_private or element.tag.group in GROUPS_BEHIND_PIXELS
+        whole &= known and (pixels.is_implicit_VR or element.VR in STANDARD_VR)
+    if not whole:
         raise ValueError("the file goes on behind its pixels with bytes that are no element")
