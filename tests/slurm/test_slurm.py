@@ -237,7 +237,7 @@ def test_cron_starts_once_at_a_time_and_heals_after_a_kill(cluster, tables, weig
     healed = wrapper(site, config)
     line, _ = healed.communicate()
     assert healed.returncode == 0, line
-    assert "a run had crashed: 1 of its jobs cancelled" in line
+    assert re.search("a run had crashed: [12] of its jobs cancelled", line)
     assert "OK measured 2, excluded 2, failed 0, begun 0, waiting 0" in line
     assert (site.folder / "logs/cohort/status.txt").read_text() == line
     assert len(list((site.folder / "logs/cohort").glob("*Z.log"))) == 2
