@@ -13,11 +13,11 @@ NAME = "DOE^JOHN"
 
 def logged(tmp_path, say, private=True):
     """Texts of the results' log and of the private one."""
-    log = tmp_path / "results/logs/convert_scan/p001.log"
+    log = tmp_path / "results/logs/convert_batch/batch-00001.log"
     log.parent.mkdir(parents=True)
     with pytest.raises(SystemExit), job_log(log, tmp_path / "private" if private else None):
         say()
-    hidden = tmp_path / "private/logs/convert_scan/p001.log"
+    hidden = tmp_path / "private/logs/convert_batch/batch-00001.log"
     return log.read_text(), hidden.read_text() if hidden.exists() else ""
 
 
@@ -38,7 +38,7 @@ def test_of_an_unforeseen_error_the_log_tells_type_and_place_alone(tmp_path, cap
     assert "in crash" in told
     assert NAME not in told + capfd.readouterr().err
     assert f"ValueError: no number: {NAME}" in kept
-    assert (tmp_path / "private/logs/convert_scan/p001.log").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "private/logs/convert_batch/batch-00001.log").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_libraries_say_is_private(tmp_path, capfd):
@@ -56,7 +56,7 @@ def test_a_job_that_reads_results_alone_tells_errors_in_full(tmp_path):
 
 
 def test_an_old_private_log_goes_when_nothing_is_to_be_kept(tmp_path):
-    old = tmp_path / "private/logs/convert_scan/p001.log"
+    old = tmp_path / "private/logs/convert_batch/batch-00001.log"
     old.parent.mkdir(parents=True)
     old.write_text(NAME)
 

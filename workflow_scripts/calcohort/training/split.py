@@ -30,7 +30,7 @@ def split_by_patient(
         DICOM's patient, or else the scan itself); `fold` puts a scan into a fold of the site's own
         choice: for all scans or for none.
     samples, series : mapping
-        `scan_id` to the records of `prepare_sample` and `convert_scan`.
+        `scan_id` to the records of `prepare_sample` and `convert_batch`.
     folds : int
         Number of folds.
     depth : int
