@@ -152,6 +152,14 @@ def test_hanley_and_mcneils_error_is_that_of_exponential_markers():
     assert error == pytest.approx(simulated.std(), rel=0.04)
 
 
+@pytest.mark.parametrize(("n", "half_width_sds"), [(100, 0.34), (200, 0.24)])
+def test_width_of_a_limit_of_agreement_is_that_of_blands_advice(n, half_width_sds):
+    # Bland, "How can I decide the sample size for a study of agreement between two methods of
+    # measurement?" (2004): the 95 % interval is about +/-1.96 sqrt(3 / n) s.
+    low, high = planning.exact_interval(0.0, 1.0, n, 1.96)
+    assert (high - low) / 2 == pytest.approx(half_width_sds, abs=0.015)
+
+
 def test_plans_are_the_fewest_scans():
     n = planning.scans_for_auc(0.8, 0.1, 0.3)
     widths = [2 * planning.Z * planning.hanley_mcneil_error(0.8, m * 0.3, m * 0.7)
