@@ -125,6 +125,7 @@ def test_progress_tells_steps_and_time_left(finished):
     assert "Convert batch-00001" in finished[2]
     assert "large: 1 of 10" in finished[2] or "small: 1 of 10" in finished[2]
     assert "left" in finished[2]
+    assert "Logging error" not in finished[2]
 
 
 def test_a_second_run_has_nothing_to_do(finished):

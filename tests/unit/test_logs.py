@@ -7,6 +7,7 @@ import pytest
 from calcohort.logs import Discreet, job_log
 from calcohort.outcomes import UserError
 from calcohort.private import private_log
+from snakemake.io import Resources
 
 NAME = "DOE^JOHN"
 
@@ -74,10 +75,11 @@ def test_paths_of_the_sheet_become_scan_and_column_in_the_engines_records():
     record = logging.LogRecord("snakemake.logging", logging.INFO, "", 0, None, None, None)
     record.msg = "Reason: updated /data/Doe, John/root.nii.gz, /data/Doe, John"
     record.input, record.jobid = ["/data/Doe", "results/scans/a/ct.nii.gz"], 3
+    record.resources = Resources(fromdict={"mem_mb": 4000})
     assert Discreet(sheet).filter(record)
     assert record.msg == "Reason: updated (root_mask of a), (dicom of a)"
     assert record.input == ["(dicom of b)", "results/scans/a/ct.nii.gz"]
-    assert record.jobid == 3
+    assert (record.jobid, record.resources.mem_mb) == (3, 4000)
     record.reason = "Params have changed since last execution: before: '/old/Doe' now: '/new'"
     Discreet(sheet).filter(record)
     assert record.reason == "Params have changed since last execution"

@@ -170,7 +170,8 @@ class Discreet(logging.Filter):
                 setattr(record, name, self.cleaned(value))
             elif isinstance(value, list):
                 cleaned = [self.cleaned(v) if isinstance(v, str) else v for v in value]
-                setattr(record, name, cleaned)
+                if cleaned != list(value):  # the engine's own kinds of lists stay what they are
+                    setattr(record, name, cleaned)
         return True
 
     def cleaned(self, text: str) -> str:
