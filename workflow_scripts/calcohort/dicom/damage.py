@@ -104,7 +104,10 @@ def refuse_trailing_bytes(path: Path, dataset: Dataset) -> None:
         elements = list(
             data_element_generator(stream, pixels.is_implicit_VR, pixels.is_little_endian)
         )
-        whole = stream.tell() == path.stat().st_size
+    end = pixels.value_tell + pixels.length
+    if elements and isinstance(elements[-1], RawDataElement):
+        end = elements[-1].value_tell + elements[-1].length
+    whole = end == path.stat().st_size
     for element in elements:
         known = element.tag.is_private or element.tag.group in GROUPS_BEHIND_PIXELS
         whole &= known and (pixels.is_implicit_VR or element.VR in STANDARD_VR)

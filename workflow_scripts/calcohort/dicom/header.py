@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from pydicom.config import disable_value_validation
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial
@@ -104,12 +104,26 @@ def text(header: Dataset, keyword: str) -> str:
 
 
 def drop_unreadable(header: Dataset) -> None:
-    """Remove the elements whose value cannot be understood: they count as missing."""
+    """Remove the elements whose value cannot be understood: they count as missing.
+
+    So do those of another kind than the standard's: a number in place of a text may be any number.
+    """
     for tag in list(header.keys()):
         try:
             str(header[tag].value)
+            understood = _is_standard(header[tag].VR, tag)
         except DAMAGED:
+            understood = False
+        if not understood:
             del header[tag]
+
+
+def _is_standard(vr: str, tag: int) -> bool:
+    """Tell whether an element has the standard's kind of value, or another kind of plain text."""
+    if not dictionary_has_tag(tag):
+        return True
+    expected = dictionary_VR(tag)
+    return vr in expected.split(" or ") or (vr != "PN" and {vr, expected} <= PLAIN_TEXT)
 
 
 def _parse(data: bytes, tags: list[int]) -> tuple[FileDataset, bool]:
