@@ -18,6 +18,7 @@ from calcohort.agreement.statistics import agree
 from calcohort.association import models, roc
 from calcohort.association.association import association_table
 from published_data import MANUAL, MILK, PEAK_FLOW, WEIGHT, numbers
+from statsmodels.stats.multitest import multipletests
 
 
 def test_icc_of_psych():
@@ -159,3 +160,9 @@ def _compare(values, groups) -> pd.Series:
     scans = pd.DataFrame({"scan_id": ids, "group": groups})
     scores = pd.DataFrame({"scan_id": ids, "rule": "F7", "calcium_volume_mm3": values})
     return association_table(scans, scores, outcomes=[], groups=["group"], rule="F7").iloc[0]
+
+
+def test_holm_of_p_adjust():
+    """`p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.005), "holm")`, by the library that does it here."""
+    adjusted = multipletests([0.01, 0.02, 0.03, 0.04, 0.005], method="holm")[1]
+    assert adjusted == pytest.approx([0.04, 0.06, 0.06, 0.06, 0.025])
