@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is imported
 import numpy as np
 import pandas as pd
-from calcohort import confidence
+from calcohort import confidence, volume
 from calcohort.localise import crop_start
 from calcohort.measure.measure import MeasureSettings, measure_calcium
 from calcohort.networks.data import AIR_HU, CROP_SHAPE, FIRST_FREE_SEED, jittered
@@ -26,6 +26,7 @@ from calcohort.networks.predict import load_network
 from calcohort.normalise import lower_calcium, normalise
 from calcohort.outcomes import Excluded
 from calcohort.phantom.families import FAMILIES
+from calcohort.root import on_grid
 from calcohort.segment import find_root, scan_in_crop
 from calcohort.study import read_config, read_settings
 from calcohort.volume import Volume, bounding_slices
@@ -44,16 +45,25 @@ def segmented(folder: Path, family_name: str, seed: int, network, settings) -> d
     patient = family.draw(seed)
     scan = family.scan_grid(patient)
     ends = np.sort(scan.index(family.root_box(patient)), axis=0)
-    start = crop_start(np.floor(ends[0]), np.ceil(ends[1]), CROP_SHAPE)
-    grid = scan.window(start, CROP_SHAPE)
+    seen = scan.respaced(settings["resample"]["spacing_mm"])
+    start = crop_start(*seen.cover(scan, np.floor(ends[0]), np.ceil(ends[1])), CROP_SHAPE)
+    crop_grid = seen.window(start, CROP_SHAPE)
+    first, last = scan.cover(crop_grid, (0, 0, 0), CROP_SHAPE)
+    first, last = np.maximum(first, 0), np.minimum(last, scan.shape)
+    grid = scan.window(first, last - first)
     noisy = family.render(patient, grid)
-    inside = scan_in_crop(start, CROP_SHAPE, scan.shape)
-    hu = np.full(CROP_SHAPE, AIR_HU, dtype=np.int16)
-    hu[inside] = noisy.hu[inside]
+    hu = noisy.hu
+    inside = scan_in_crop(start, CROP_SHAPE, seen.shape)
+    crop = np.full(CROP_SHAPE, AIR_HU, dtype=np.int16)
+    resampled = volume.resample(Volume(hu, grid.affine), crop_grid, outside="nearest").array
+    crop[inside] = resampled[inside]
     around = bounding_slices(noisy.root)
-    box = jittered(around, grid, np.random.default_rng(seed))
-    probability = network.probability(normalise(lower_calcium(hu, box)))
-    root = find_root(probability, grid.spacing_mm, box, inside)
+    root_in_crop = volume.resample(Volume(noisy.root, grid.affine), crop_grid).array >= 0.5
+    box = jittered(bounding_slices(root_in_crop), crop_grid, np.random.default_rng(seed))
+    probability = network.probability(normalise(lower_calcium(crop, box)))
+    found = find_root(probability, crop_grid.spacing_mm, box, inside)
+    stored = Volume(np.rint(probability * 255).astype(np.uint8), crop_grid.affine)
+    root, sure = on_grid(stored, found, grid)
     window = tuple(
         slice(max(side.start - round(MARGIN_MM / mm), 0), side.stop + round(MARGIN_MM / mm))
         for side, mm in zip(around, grid.spacing_mm, strict=True)
@@ -64,11 +74,13 @@ def segmented(folder: Path, family_name: str, seed: int, network, settings) -> d
     else:
         quiet_hu = family.render(patient, grid, noise=False).hu[window]
     findings, calcium = measure_calcium(
-        Volume(quiet_hu, part.affine), noisy.root[window], settings=settings
+        Volume(quiet_hu, part.affine),
+        noisy.root[window],
+        settings=MeasureSettings(**settings["measure"]),
     )
     kept = {
         "hu": hu[window],
-        "probability": np.rint(probability[window] * 255).astype(np.uint8),
+        "probability": sure[window],
         "root": root[window],
         "true_root": noisy.root[window],
         "affine": part.affine,
@@ -129,7 +141,7 @@ def main() -> None:
     rows = []
     for seed in range(given.first_seed, given.first_seed + given.count):
         try:
-            case = segmented(given.out, given.family, seed, network, measure)
+            case = segmented(given.out, given.family, seed, network, settings)
             rows.append(judged(seed, case, measure))
         except Excluded as problem:
             print(f"{seed}: {problem}", flush=True)

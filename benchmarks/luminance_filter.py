@@ -37,6 +37,7 @@ def main() -> None:
     settings = read_settings(read_config(given.configfile))
     network = load_network(device="cpu", **settings["segment"]["network"])
     shape, pad = tuple(settings["crop"]["shape_kji"]), settings["crop"]["pad_value_hu"]
+    spacing_mm = settings["resample"]["spacing_mm"]
     rows = []
     for scan_id, row in read_sheet(given.results / "phantoms" / "scans.tsv").items():
         folder = given.results / "scans" / scan_id
@@ -46,8 +47,10 @@ def main() -> None:
         ct = volume.read(folder / "ct.nii.gz")
         truth = volume.read_mask(Path(row["reference_root_mask"]), ct.grid)
         start = tuple(record["crop_start_kji"])
+        true_root = volume.respace(volume.Volume(truth, ct.affine), spacing_mm).array >= 0.5
+        ct = volume.respace(ct, spacing_mm)
         hu = volume.crop(ct, start, shape, pad).array
-        true_root = volume.crop(volume.Volume(truth, ct.affine), start, shape, False).array
+        true_root = volume.crop(volume.Volume(true_root, ct.affine), start, shape, False).array
         box = tuple(slice(*ends) for ends in record["box_in_crop_kji"])
         inside = scan_in_crop(start, shape, ct.grid.shape)
         severe_mm3 = read_record(folder / "comparison.json")["volume_in_reference_root_mm3"]

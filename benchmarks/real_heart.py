@@ -74,17 +74,19 @@ def main() -> None:
     given = parser.parse_args()
     settings = read_settings(read_config(given.configfile))
     ct = on_cardiac_grid(volume.read(given.scan))
+    ct = volume.respace(ct, settings["resample"]["spacing_mm"])
     unet1, unet2 = (
         load_network(device="cpu", **settings[stage]["network"])
         for stage in ("localise", "segment")
     )
     factor, shape = settings["downscale"]["factor_kji"], tuple(settings["crop"]["shape_kji"])
-    seen = unet1.probability(normalise(volume.downscale(ct, tuple(factor)).array))
+    half = volume.downscale(ct, tuple(factor))
+    seen = unet1.probability(normalise(half.array))
     title = f"U-Net1's highest probability {seen.max():.2f}"
     at = np.array(ct.grid.shape) // 2
     box_mask, root_mask = (np.zeros(ct.grid.shape, dtype=bool) for _ in range(2))
     try:
-        found = find_box(seen, ct.grid, tuple(factor), margin_mm=settings["localise"]["margin_mm"])
+        found = find_box(seen, half.grid, ct.grid, margin_mm=settings["localise"]["margin_mm"])
         ends = list(zip(found["box_start_kji"], found["box_stop_kji"], strict=True))
         box_mask[tuple(slice(*side) for side in ends)] = True
         at = np.mean(ends, axis=1).astype(int)

@@ -70,7 +70,9 @@ COMPARED = members(lambda scan_id: any(map(SHEET[scan_id].get, REFERENCES)))
 TRAINING = SETTINGS["training"]
 REVIEWS = [SETTINGS["reviews"]] if Path(SETTINGS["reviews"]).is_file() else []
 LEARNED = [scan_id for scan_id, row in SHEET.items() if row.get("reference_root_mask")]
+SPACING_MM = SETTINGS["resample"]["spacing_mm"]
 VIEW = {
+    "spacing_mm": SPACING_MM,
     "factor_kji": SETTINGS["downscale"]["factor_kji"],
     "crop_shape_kji": SETTINGS["crop"]["shape_kji"],
     "pad_value_hu": SETTINGS["crop"]["pad_value_hu"],

@@ -19,6 +19,7 @@ rule crop_batch:
         scans=SCANS,
         scan_ids=lambda wildcards: BY_NETWORK[wildcards.batch],
         settings=SETTINGS["crop"],
+        spacing_mm=SPACING_MM,
         version=STAGE_VERSIONS["crop"],
     message:
         "Crop {wildcards.batch}"

@@ -17,6 +17,7 @@ rule downscale_batch:
         scans=SCANS,
         scan_ids=lambda wildcards: BY_NETWORK[wildcards.batch],
         factor_kji=SETTINGS["downscale"]["factor_kji"],
+        spacing_mm=SPACING_MM,
         version=STAGE_VERSIONS["downscale"],
     message:
         "Downscale {wildcards.batch}"

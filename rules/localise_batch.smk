@@ -19,7 +19,6 @@ rule localise_batch:
     params:
         scan_ids=lambda wildcards: BY_NETWORK[wildcards.batch],
         settings=SETTINGS["localise"],
-        factor_kji=SETTINGS["downscale"]["factor_kji"],
         device=SETTINGS["device"],
         version=STAGE_VERSIONS["localise"],
     message:

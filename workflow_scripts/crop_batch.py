@@ -12,20 +12,25 @@ from calcohort.seal import write_seal
 
 
 def crop_file(
-    source: Path, target: Path, box: dict, shape_kji: list[int], pad_value_hu: int
+    source: Path,
+    target: Path,
+    box: dict,
+    spacing_mm: list | None,
+    shape_kji: list[int],
+    pad_value_hu: int,
 ) -> dict:
-    """Write the crop of `shape_kji` voxels centred on `box`, padded where the scan ends."""
-    ct = volume.read(source)
-    start = crop_start(box["box_start_kji"], box["box_stop_kji"], shape_kji)
+    """Write the crop around `box`, of `shape_kji` voxels of `spacing_mm`, padded at the scan's end."""
+    scan = volume.read(source)
+    ct = volume.respace(scan, spacing_mm)
+    ends = ct.grid.cover(scan.grid, box["box_start_kji"], box["box_stop_kji"])
+    start = crop_start(*ends, shape_kji)
     cut = volume.crop(ct, start, tuple(shape_kji), pad_value_hu)
     volume.write(target, cut)
     return {
         "crop_start_kji": start,
         "box_in_crop_kji": [
-            [max(a - s, 0), min(b - s, n)]
-            for a, b, s, n in zip(
-                box["box_start_kji"], box["box_stop_kji"], start, shape_kji, strict=True
-            )
+            [max(int(a) - s, 0), min(int(b) - s, n)]
+            for a, b, s, n in zip(*ends, start, shape_kji, strict=True)
         ],
         "crop_shape_kji": shape_kji,
         "pad_value_hu": pad_value_hu,
@@ -45,7 +50,9 @@ if __name__ == "__main__":
             return run(
                 "crop",
                 scan_id,
-                lambda: crop_file(folder / "ct.nii.gz", image, box, **params.settings),
+                lambda: crop_file(
+                    folder / "ct.nii.gz", image, box, params.spacing_mm, **params.settings
+                ),
                 record=folder / "crop.json",
                 upstream=[folder / "bounding_box.json"],
                 images=[image],

@@ -8,10 +8,11 @@ from calcohort.logs import job_log
 from calcohort.pool import run_scans
 
 
-def downscale_file(source: Path, target: Path, factor_kji: list[int]) -> dict:
-    """Write `source` averaged over blocks of `factor_kji` voxels to `target`."""
+def downscale_file(source: Path, target: Path, spacing_mm: list | None, factor_kji: list) -> dict:
+    """Write `source`, on voxels of `spacing_mm` and averaged over blocks of them, to `target`."""
     ct = volume.read(source)
-    volume.write(target, volume.downscale(ct, tuple(factor_kji)))
+    even = volume.respace(ct, spacing_mm)
+    volume.write(target, volume.downscale(even, tuple(factor_kji)))
     return {"scan_shape_kji": ct.grid.shape, "scan_affine": ct.affine}
 
 
@@ -25,7 +26,9 @@ if __name__ == "__main__":
             return run(
                 "downscale",
                 scan_id,
-                lambda: downscale_file(scan / "ct.nii.gz", image, params.factor_kji),
+                lambda: downscale_file(
+                    scan / "ct.nii.gz", image, params.spacing_mm, params.factor_kji
+                ),
                 record=folder / f"{scan_id}.json",
                 upstream=[scan / "series.json"],
                 images=[image],

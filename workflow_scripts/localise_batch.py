@@ -24,7 +24,7 @@ if __name__ == "__main__":
             scan = Grid(tuple(record["scan_shape_kji"]), np.array(record["scan_affine"]))
             probability = network.probability(normalise(ct.array))
             limits = {key: value for key, value in params.settings.items() if key != "network"}
-            return find_box(probability, scan, tuple(params.factor_kji), **limits)
+            return find_box(probability, ct.grid, scan, **limits)
 
         run_batch(
             "localise",

@@ -30,7 +30,7 @@ if __name__ == "__main__":
                 lambda: (
                     place_given(ct, Path(given), mask, sure)
                     if given
-                    else place_segmented(ct, found, crop, mask, sure, **limits)
+                    else place_segmented(ct, found, crop, mask, sure, params.spacing_mm, **limits)
                 ),
                 record=folder / "root.json",
                 upstream=upstream,

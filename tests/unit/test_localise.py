@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 SCAN = Grid((64, 128, 128), np.diag([0.5, 0.5, 0.625, 1.0]))
-COARSE = (64, 64, 64)
+HALF = SCAN.downscaled((1, 2, 2))
+COARSE = HALF.shape
 
 
 def probability(start=(10, 20, 30), stop=(50, 60, 62), value=0.9):
@@ -17,7 +18,7 @@ def probability(start=(10, 20, 30), stop=(50, 60, 62), value=0.9):
 
 
 def test_box_is_on_the_scans_grid_grown_by_the_margin():
-    found = find_box(probability(), SCAN, margin_mm=4)
+    found = find_box(probability(), HALF, SCAN, margin_mm=4)
     # 4 mm are ceil(4 / 0.625) = 7 slices and 8 rows or columns; rows and columns are doubled.
     assert found["box_start_kji"] == [3, 32, 52]
     assert found["box_stop_kji"] == [57, 128, 128]
@@ -29,13 +30,13 @@ def test_box_is_on_the_scans_grid_grown_by_the_margin():
 def test_largest_component_wins_and_the_rest_is_told():
     array = probability()
     array[55:60, 5:10, 5:10] = 1
-    found = find_box(array, SCAN)
+    found = find_box(array, HALF, SCAN)
     assert found["box_start_kji"] == [3, 32, 52]
     assert found["other_components_fraction"] == pytest.approx(125 / (40 * 40 * 32 + 125), abs=1e-4)
 
 
 def test_voxels_of_the_threshold_count():
-    assert find_box(probability(value=0.5), SCAN, threshold=0.5)["confidence"] == 0.5
+    assert find_box(probability(value=0.5), HALF, SCAN, threshold=0.5)["confidence"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -51,33 +52,49 @@ def test_voxels_of_the_threshold_count():
 )
 def test_trouble_is_an_outcome(array, reason):
     with pytest.raises(Excluded) as problem:
-        find_box(array, SCAN)
+        find_box(array, HALF, SCAN)
     assert problem.value.reason == reason
 
 
 def test_too_large_is_implausible():
     with pytest.raises(Excluded) as problem:
-        find_box(probability(), SCAN, max_size_mm=39)
+        find_box(probability(), HALF, SCAN, max_size_mm=39)
     assert problem.value.reason == Reason.ROOT_IMPLAUSIBLE
     assert "25 × 40 × 32 mm" in problem.value.detail
 
 
 def test_other_grid_is_an_error():
     with pytest.raises(ValueError, match="shape"):
-        find_box(np.zeros((64, 64, 63)), SCAN)
+        find_box(np.zeros((64, 64, 63)), HALF, SCAN)
 
 
 def test_spacing_of_an_oblique_affine_counts():
     turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
     affine = np.eye(4)
     affine[:3, :3] = turn @ np.diag([0.5, 0.5, 0.625])
-    found = find_box(probability(), Grid(SCAN.shape, affine))
+    scan = Grid(SCAN.shape, affine)
+    found = find_box(probability(), scan.downscaled((1, 2, 2)), scan)
     assert found["box_size_mm"] == [25.0, 40.0, 32.0]
+
+
+def test_a_box_found_on_other_voxels_is_covered_by_voxels_of_the_scan():
+    scan = Grid((80, 200, 200), np.diag([0.3, 0.4, 0.5, 1.0]))
+    coarse = scan.respaced((0.625, 0.5, 0.5)).downscaled((1, 2, 2))
+    seen = np.zeros(coarse.shape, np.float32)
+    seen[12:50, 20:60, 10:40] = 1
+    found = find_box(seen, coarse, scan, margin_mm=0)
+    low, high = (
+        scan.index(coarse.world(np.array(ends) - 0.5)) + 0.5
+        for ends in ((12, 20, 10), (50, 60, 40))
+    )
+    start, stop = found["box_start_kji"], found["box_stop_kji"]
+    assert (start <= low + 1e-6).all() and (start > low - 1).all()
+    assert (stop >= high - 1e-6).all() and (stop < high + 1).all()
 
 
 def test_odd_scans_keep_their_last_column_in_reach_of_the_margin():
     scan = Grid((64, 129, 129), SCAN.affine)
-    assert find_box(probability(), scan)["box_stop_kji"] == [57, 128, 129]
+    assert find_box(probability(), HALF, scan)["box_stop_kji"] == [57, 128, 129]
 
 
 def test_crop_has_the_box_in_its_centre():

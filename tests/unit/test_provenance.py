@@ -16,6 +16,7 @@ CONFIG = {
     "pseudonym_key_file": "/home/someone/key",
     "device": "cpu",
     "batch_size": 16,
+    "resample": {"spacing_mm": None},
     "downscale": {"factor_kji": [1, 2, 2]},
     "localise": {"network": {"weights": "/home/someone/unet1.h5", "sha256": "ab" * 32}},
     "crop": {"shape_kji": [224, 256, 256]},

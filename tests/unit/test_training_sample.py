@@ -7,7 +7,12 @@ from calcohort.training.sample import network_view, prepare_sample
 from calcohort.volume import Volume
 
 AFFINE = np.diag([1.0, 1.0, 1.0, 1.0])
-SETTINGS = {"factor_kji": (1, 2, 2), "crop_shape_kji": (40, 40, 40), "pad_value_hu": -1024}
+SETTINGS = {
+    "spacing_mm": None,
+    "factor_kji": (1, 2, 2),
+    "crop_shape_kji": (40, 40, 40),
+    "pad_value_hu": -1024,
+}
 
 
 def scan():

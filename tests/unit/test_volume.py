@@ -133,3 +133,44 @@ def test_a_truncated_image_is_unreadable(tmp_path):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(Excluded, match="unreadable"):
         volume.read(path)
+
+
+SPACINGS_MM = st.tuples(*[st.floats(0.3, 2.0)] * 3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SPACINGS_MM)
+def test_a_respaced_ramp_has_the_same_values_at_the_same_places(spacing_mm):
+    affine = oblique_affine()
+    grid = volume.Grid((12, 13, 14), affine)
+    places = np.moveaxis(np.indices(grid.shape), 0, -1)
+    ramp = volume.Volume((grid.world(places) @ [3.0, -2.0, 5.0]).astype(np.float32), affine)
+    other = volume.respace(ramp, spacing_mm)
+    assert other.grid.spacing_mm == pytest.approx(spacing_mm)
+    world = other.grid.world(np.moveaxis(np.indices(other.grid.shape), 0, -1))
+    at = grid.index(world)
+    inner = ((at >= 0) & (at <= np.array(grid.shape) - 1)).all(axis=-1)
+    assert other.array[inner] == pytest.approx((world @ [3.0, -2.0, 5.0])[inner], abs=1e-3)
+
+
+def test_respacing_to_the_same_voxels_changes_nothing():
+    ct = random_volume()
+    assert volume.respace(ct, None) is ct
+    same = volume.respace(ct, tuple(ct.grid.spacing_mm))
+    assert same.array.dtype == ct.array.dtype
+    assert np.array_equal(same.array, ct.array) and same.grid.same_as(ct.grid)
+
+
+def test_beyond_its_ends_a_resampled_volume_is_zero():
+    ones = volume.Volume(np.ones((4, 4, 4), np.uint8), np.eye(4))
+    wide = volume.resample(ones, ones.grid.window((-2, -2, -2), (8, 8, 8)))
+    assert wide.array.sum() == 64 and wide.array[2:6, 2:6, 2:6].all()
+
+
+def test_covering_voxels_hold_the_box_and_no_more():
+    fine = volume.Grid((40, 40, 40), np.diag([0.5, 0.5, 0.5, 1.0]))
+    coarse = fine.downscaled((2, 2, 2))
+    start, stop = fine.cover(coarse, (1, 2, 3), (4, 5, 6))
+    assert start.tolist() == [2, 4, 6] and stop.tolist() == [8, 10, 12]
+    start, stop = coarse.cover(fine, (3, 4, 5), (6, 8, 9))
+    assert start.tolist() == [1, 2, 2] and stop.tolist() == [3, 4, 5]

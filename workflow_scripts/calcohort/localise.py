@@ -1,8 +1,9 @@
 """The box around the aortic root from U-Net1's probability (paper 000, section IV).
 
-U-Net1 sees the scan scaled by 2 along rows and columns and is trained on the filled bounding box
-of the root. What it finds is judged before it is believed: nothing found, something cut by the
-scan's edge, or something of no root's size are outcomes.
+U-Net1 sees the scan, on voxels of the size that `resample` asks for and scaled by 2 along rows and
+columns, and is trained on the filled bounding box of the root. What it finds is judged before it is
+believed: nothing found, something cut by the scan's edge, or something of no root's size are
+outcomes.
 """
 
 import numpy as np
@@ -14,8 +15,8 @@ from calcohort.volume import Grid, bounding_slices
 
 def find_box(
     probability: np.ndarray,
+    coarse: Grid,
     scan: Grid,
-    factor_kji: tuple[int, int, int] = (1, 2, 2),
     threshold: float = 0.5,
     margin_mm: float = 4,
     min_size_mm: float = 20,
@@ -27,10 +28,8 @@ def find_box(
     ----------
     probability : ndarray, ``[k, j, i]``
         U-Net1's probability of the box, on the downscaled grid.
-    scan : Grid
-        The scan's own grid.
-    factor_kji : tuple of int
-        The downscaling's factors.
+    coarse, scan : Grid
+        The downscaled grid and the scan's own.
     threshold : float
         Voxels of at least this probability are the box's.
     margin_mm : float
@@ -48,14 +47,13 @@ def find_box(
     Raises
     ------
     ValueError
-        When `probability` does not lie on the scan's downscaled grid.
+        When `probability` does not lie on the downscaled grid.
     Excluded
         `root_not_found` without a component, `root_at_edge` when the largest one touches the
         scan's edge, `root_implausible` when a side of it is outside the limits.
     """
-    coarse = scan.downscaled(factor_kji)
     if probability.shape != coarse.shape:
-        raise ValueError(f"probability has shape {probability.shape}, the scan {coarse.shape}")
+        raise ValueError(f"probability has shape {probability.shape}, its grid {coarse.shape}")
     labels, count = ndimage.label(probability >= threshold)
     if not count:
         raise Excluded(
@@ -80,9 +78,10 @@ def find_box(
             f"sides of {min_size_mm:g} to {max_size_mm:g} mm are plausible",
         )
     margin = np.ceil(margin_mm / scan.spacing_mm).astype(int)
+    first, last = scan.cover(coarse, start, stop)
     return {
-        "box_start_kji": np.maximum(start * factor_kji - margin, 0).tolist(),
-        "box_stop_kji": np.minimum(stop * factor_kji + margin, scan.shape).tolist(),
+        "box_start_kji": np.maximum(first - margin, 0).tolist(),
+        "box_stop_kji": np.minimum(last + margin, scan.shape).tolist(),
         "box_size_mm": size_mm.round(2).tolist(),
         "confidence": round(float(probability[component].mean(dtype=float)), 4),
         "other_components_fraction": round(1 - sizes.max() / sizes.sum(), 4),

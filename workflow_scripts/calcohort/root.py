@@ -1,5 +1,6 @@
 """The root mask on the scan's own grid, from the network or from the sheet."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from calcohort.segment import find_root, scan_in_crop
 
 CERTAIN = 255
 """A probability of 1 as it is stored."""
+HALF = np.float32(0.5)
 
 
 def place_segmented(
@@ -20,6 +22,7 @@ def place_segmented(
     crop_record: Path,
     mask_path: Path,
     sure_path: Path,
+    spacing_mm: Sequence[float] | None,
     *,
     min_volume_ml: float,
     max_volume_ml: float,
@@ -32,6 +35,8 @@ def place_segmented(
         The scan, U-Net2's probability in steps of 1/255, and the record of its crop.
     mask_path, sure_path : Path
         Where the mask and the probability (in steps of 1/255) go.
+    spacing_mm : sequence of float or None
+        The crop's voxels (k, j, i), None when they are the scan's.
     min_volume_ml, max_volume_ml : float
         What a root may measure.
 
@@ -43,21 +48,47 @@ def place_segmented(
     ct = volume.read(ct_path)
     crop = volume.read(probability_path)
     record = read_record(crop_record)
-    start = tuple(record["crop_start_kji"])
+    cropped = ct.grid.respaced(spacing_mm) if spacing_mm else ct.grid
     found = find_root(
         crop.array.astype(np.float32) / CERTAIN,
         crop.grid.spacing_mm,
         box=tuple(slice(*ends) for ends in record["box_in_crop_kji"]),
-        inside=scan_in_crop(start, crop.grid.shape, ct.grid.shape),
+        inside=scan_in_crop(record["crop_start_kji"], crop.grid.shape, cropped.shape),
         min_volume_ml=min_volume_ml,
         max_volume_ml=max_volume_ml,
     )
-    mask = volume.paste(found, start, ct.grid.shape)
-    sure = volume.paste(crop.array, start, ct.grid.shape)
+    mask, sure = on_grid(crop, found, ct.grid)
     volume.write(mask_path, volume.Volume(mask, ct.affine))
     volume.write(sure_path, volume.Volume(sure, ct.affine))
     dice = expected_dice(mask, sure / np.float32(CERTAIN))
     return _findings(mask, ct, "network") | {"root_expected_dice": round(dice, 4)}
+
+
+def on_grid(
+    crop: volume.Volume, found: np.ndarray, grid: volume.Grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring the root found in a crop to another grid of the same axes.
+
+    Parameters
+    ----------
+    crop : Volume
+        The probability in steps of 1/255, ``[k, j, i]``.
+    found : ndarray of bool
+        The root in the crop (`segment.find_root`).
+    grid : Grid
+        Where both go; the probability is 0 outside of the crop.
+
+    Returns
+    -------
+    (ndarray of bool, ndarray of uint8)
+        The mask, where the interpolated probability of the root alone reaches one half, and the
+        interpolated probability of all.
+    """
+    probability = crop.array.astype(np.float32) / CERTAIN
+    elsewhere = (probability >= HALF) & ~found
+    alone = np.where(found, np.maximum(probability, HALF), np.where(elsewhere, 0, probability))
+    mask = volume.resample(volume.Volume(alone, crop.affine), grid).array >= HALF
+    return mask, volume.resample(crop, grid).array
 
 
 def place_given(

@@ -8,16 +8,20 @@ every image to the closest canonical orientation (axes permuted and flipped, nev
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from calcohort.outcomes import Excluded, Reason, atomic_path
 from calcohort.private import private_log
 
 CANONICAL = np.eye(4)
+SAME_PLACE = 1e-6
+"""In voxels."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,20 @@ class Grid:
         affine[:3, 3] = self.world((factor - 1) / 2)
         shape = np.maximum(np.round(np.array(self.shape) / factor), 1)
         return Grid(tuple(int(n) for n in shape), affine)
+
+    def cover(
+        self, other: "Grid", start_kji: Sequence[int], stop_kji: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return start and stop of the voxels here that cover a box of `other`'s voxels.
+
+        Both grids have the same axes; the result may reach beyond this grid.
+        """
+        ends = np.array([start_kji, stop_kji]) - 0.5
+        low, high = self.index(other.world(ends)) + 0.5
+        return (
+            np.floor(low + SAME_PLACE).astype(int),
+            np.ceil(high - SAME_PLACE).astype(int),
+        )
 
 
 @dataclass(frozen=True)
@@ -202,6 +220,30 @@ def downscale(volume: Volume, factor_kji: tuple[int, int, int] = (1, 2, 2)) -> V
     k, j, i = grid.shape
     blocks = volume.array[: k * fk, : j * fj, : i * fi].reshape(k, fk, j, fj, i, fi)
     return Volume(blocks.mean(axis=(1, 3, 5), dtype=np.float32), grid.affine)
+
+
+def respace(volume: Volume, spacing_mm: Sequence[float] | None) -> Volume:
+    """Interpolate to voxels of `spacing_mm` ``(k, j, i)``; None leaves the volume as it is.
+
+    Values are linear between voxel centres and constant beyond the outermost. Integers stay
+    integers, rounded; bool becomes float32, the fraction of the mask.
+    """
+    if spacing_mm is None:
+        return volume
+    return resample(volume, volume.grid.respaced(spacing_mm), outside="nearest")
+
+
+def resample(volume: Volume, grid: Grid, outside: str = "constant") -> Volume:
+    """Interpolate a volume on `grid`, whose axes are the same; see `respace`.
+
+    Beyond the outermost voxels, values are 0, or with `outside` "nearest" the nearest ones.
+    """
+    array = volume.array.astype(np.float32) if volume.array.dtype == bool else volume.array
+    first, second = volume.grid.index(grid.world(np.array([(0, 0, 0), (1, 1, 1)])))
+    sampled = ndimage.affine_transform(
+        array, second - first, first, output_shape=grid.shape, order=1, mode=outside
+    )
+    return Volume(sampled, grid.affine)
 
 
 def crop(

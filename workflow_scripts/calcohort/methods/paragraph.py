@@ -82,12 +82,14 @@ def _networks(provenance: Mapping[str, Any], settings: Mapping[str, Any]) -> str
         return "The aortic root of every measured scan was given as a mask."
     hashes = ", ".join(f"{n} {w['sha256'][:12]}" for n, w in provenance["weights"].items())
     factor, shape = settings["downscale"]["factor_kji"], settings["crop"]["shape_kji"]
+    spacing = settings["resample"]["spacing_mm"]
+    spaced = f" resampled to {_times(spacing)} mm" if spacing else ""
     trained = " (default weights, trained on phantoms)" if provenance["default_weights"] else ""
     return (
         "Unless given as a mask, the aortic root was found by two 3D U-Nets [@cicek2016]: the "
-        f"first localised it in the scan averaged over blocks of {_times(factor)} voxels (slices × "
-        "rows × columns), the second segmented it in a crop of "
-        f"{_times(shape)} voxels of the original scan; weights{trained} by SHA-256: {hashes}."
+        f"first localised it in the scan{spaced} averaged over blocks of {_times(factor)} voxels "
+        "(slices × rows × columns), the second segmented it in a crop of "
+        f"{_times(shape)} voxels of the scan{spaced}; weights{trained} by SHA-256: {hashes}."
     )
 
 
@@ -214,7 +216,7 @@ def _typeset(formula: str) -> str:
     return formula.replace("-", MINUS)
 
 
-def _times(numbers: Iterable[int]) -> str:
+def _times(numbers: Iterable[float]) -> str:
     return " × ".join(str(n) for n in numbers)
 
 

@@ -21,6 +21,7 @@ def network_view(
     root: np.ndarray,
     scan_id: str,
     *,
+    spacing_mm: Sequence[float] | None,
     factor_kji: Sequence[int],
     crop_shape_kji: Sequence[int],
     pad_value_hu: int,
@@ -40,8 +41,9 @@ def network_view(
     root : ndarray of bool, ``[k, j, i]``
         The reference root on the scan's grid.
     scan_id : str
-    factor_kji, crop_shape_kji, pad_value_hu
-        The settings `downscale.factor_kji`, `crop.shape_kji` and `crop.pad_value_hu`.
+    spacing_mm, factor_kji, crop_shape_kji, pad_value_hu
+        The settings `resample.spacing_mm`, `downscale.factor_kji`, `crop.shape_kji` and
+        `crop.pad_value_hu`.
 
     Returns
     -------
@@ -54,6 +56,8 @@ def network_view(
         `root_implausible` when the root does not fit into the crop or vanishes when downscaled, and
         what `normalise` and `lower_calcium` raise.
     """
+    root = volume.respace(Volume(root, ct.affine), spacing_mm).array >= 0.5
+    ct = volume.respace(ct, spacing_mm)
     if network == "unet1":
         small = volume.downscale(ct, tuple(factor_kji))
         coarse = volume.downscale(Volume(root, ct.affine), tuple(factor_kji)).array >= 0.5
