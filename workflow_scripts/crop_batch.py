@@ -19,7 +19,7 @@ def crop_file(
     shape_kji: list[int],
     pad_value_hu: int,
 ) -> dict:
-    """Write the crop around `box`, of `shape_kji` voxels of `spacing_mm`, padded at the scan's end."""
+    """Crop around `box`: `shape_kji` voxels of `spacing_mm`, padded where the scan ends."""
     scan = volume.read(source)
     ct = volume.respace(scan, spacing_mm)
     ends = ct.grid.cover(scan.grid, box["box_start_kji"], box["box_stop_kji"])
