@@ -172,6 +172,19 @@ def test_plans_are_the_fewest_scans():
     assert high - low > 0.5
 
 
+def test_hanley_and_mcneils_error_of_auctestr():
+    """R's `se_auc(0.75, 20, 200)`, `(0.75, 110, 110)` and `(0.75, 20, 20)`, as printed."""
+    sizes = (20, 200), (110, 110), (20, 20)
+    errors = [planning.hanley_mcneil_error(0.75, *size) for size in sizes]
+    assert errors == pytest.approx([0.06498283, 0.03282048, 0.07789072], abs=1e-8)
+
+
+def test_plan_for_the_icc_of_bonett_and_of_statpsych():
+    """Bonett's example needs 19.2 scans of four readers; R's `size.ci.icc(.05, .70, 3, .2)`, 68."""
+    assert planning.scans_for_icc(0.85, 0.2, readers=4) == 20
+    assert planning.scans_for_icc(0.70, 0.2, readers=3) == 68
+
+
 def test_plan_for_the_icc_gives_about_the_width():
     """Interval of a one-way ICC by F (Shrout & Fleiss 1979) at the planned number of scans."""
     icc, width = 0.9, 0.1

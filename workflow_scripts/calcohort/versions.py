@@ -15,7 +15,7 @@ STAGE_VERSIONS = {
     "picture": 2,
     "compare": 1,
     "aggregate": 3,
-    "agreement": 3,
+    "agreement": 4,
     "laboratory": 2,
     "association": 1,
     "drift": 1,

@@ -37,13 +37,15 @@ def scans_for_limits(width_sds: float) -> int:
 def scans_for_icc(icc: float, width: float, readers: int = 2) -> int:
     """Count scans for which the 95 % interval of an ICC is about this wide (Bonett, eq. 3).
 
-    ``n = 8 z² (1 - ρ)² (1 + (k - 1) ρ)² / (k (k - 1) w²) + 1``, rounded up.
+    ``n = 8 z² (1 - ρ)² (1 + (k - 1) ρ)² / (k (k - 1) w²) + 1``, rounded up; of two readers with ρ ≥
+    0.7, ``5 ρ`` more, as Bonett advises.
     """
     if not (0 <= icc < 1 and 0 < width < 1 and readers >= 2):
         raise UserError("plan: the ICC is from 0 to below 1, its width between 0 and 1")
     k = readers
     spread = (1 - icc) ** 2 * (1 + (k - 1) * icc) ** 2
-    return math.ceil(8 * Z**2 * spread / (k * (k - 1) * width**2) + 1)
+    more = 5 * icc if k == 2 and icc >= 0.7 else 0
+    return math.ceil(8 * Z**2 * spread / (k * (k - 1) * width**2) + 1 + more)
 
 
 def scans_for_auc(auc: float, width: float, share: float) -> int:

@@ -149,7 +149,7 @@ def _agreement(choices: Mapping[str, Any]) -> Iterable[str]:
     yield (
         "Further: ICC(A,1) [@mcgraw1996], Lin's concordance correlation [@lin1989], Deming "
         "regression with jackknife intervals [@linnet1990], and Passing-Bablok regression "
-        "[@passing1983], the interval of its intercept by MOVER [@zou2008]."
+        "[@passing1983]."
     )
     if choices["categories"]:
         cuts = _listed(choices["categories"], lambda cut: ", ".join(f"{c:g}" for c in cut))
