@@ -158,7 +158,7 @@ def test_a_full_disk_loses_nothing(cluster, tables_of_masks, tmp_path):
     site, config = Site(tmp_path / "site"), small_study(tmp_path / "study", ("large", "small"))
     results = tmp_path / "study/results"
     with small_disk(results, "300k"):
-        code, output = site.run(config)
+        code, output = site.run(config, "--retries", "0")
         assert code == 1, output
         logs = [*results.rglob("*.log"), *(site.folder / ".snakemake/slurm_logs").rglob("*.log")]
         assert any("No space left" in log.read_text() for log in logs)

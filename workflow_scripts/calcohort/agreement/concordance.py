@@ -1,5 +1,7 @@
 """Concordance: of values (ICC, CCC), of zeros, and of categories (kappa).
 
+pingouin and statsmodels are imported where they are used: many steps need this module, few these.
+
 References
 ----------
 McGraw, Wong, Psychol Methods 1996; 1: 30-46 (ICC). Lin, Biometrics 1989; 45: 255-268, corrected
@@ -13,9 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import pingouin
 from scipy import stats
-from statsmodels.stats.inter_rater import cohens_kappa
 
 from calcohort.agreement.limits import CONFIDENCE
 
@@ -35,6 +35,8 @@ def intraclass_correlation(a: np.ndarray, r: np.ndarray) -> tuple[float, float, 
             "value": np.concatenate([a, r]),
         }
     )
+    import pingouin
+
     pingouin.options["round.column.CI95"] = None
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -110,6 +112,8 @@ def weighted_kappa(counts: np.ndarray) -> tuple[float, float, float]:
 
 
 def _kappa(counts: np.ndarray, weights: str | None = None) -> tuple[float, float, float]:
+    from statsmodels.stats.inter_rater import cohens_kappa
+
     used = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
     if used.sum() < 2:
         return math.nan, math.nan, math.nan

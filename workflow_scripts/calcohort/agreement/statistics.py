@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pingouin
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -140,6 +139,8 @@ def _equivalence(a: np.ndarray, r: np.ndarray, margin: float | None) -> dict[str
         return {}
     if _constant(a - r):
         return {"equivalence_margin": margin}
+    import pingouin
+
     found = pingouin.tost(a, r, bound=margin, paired=True)
     return {"equivalence_margin": margin, "equivalence_p": found["pval"].iloc[0]}
 
