@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from calcohort.dicom.convert import convert_scan
 from calcohort.dicom.limits import NO_REPAIRS
+from calcohort.dicom.rule import Rule
 from calcohort.outcomes import Excluded
 from calcohort.phantom.defects.scan import (
     COLUMNS,
@@ -83,3 +84,20 @@ def test_defects_are_many_and_named_once():
     assert len(PAIRS) >= 10
     assert len({case.name for case in CASES}) == len(CASES)
     assert all(defect.does.endswith(".") for defect in DEFECTS.values())
+
+
+@pytest.mark.parametrize(("prefer", "taken"), [(None, 75), (75, 75), (40, 35), ("smallest", 35)])
+def test_of_two_phases_that_one_is_kept_which_the_choice_of_series_prefers(prefer, taken, tmp_path):
+    write_defective(tmp_path / "dicom", [DEFECTS["two phases"]])
+    rule = Rule(prefer=(("phase_percent", prefer),) if prefer else ())
+    found = convert_scan(
+        tmp_path / "dicom",
+        tmp_path / "ct.nii.gz",
+        series_uid=None,
+        limits=LIMITS,
+        key=b"test",
+        rule=rule,
+        repairs=ALL_REPAIRS,
+    )
+    assert found["phase_percent"] == found["repairs"][0]["phase_percent"] == taken
+    assert found["repairs"][0]["of_percent"] == [35, 75]

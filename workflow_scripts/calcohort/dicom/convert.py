@@ -101,7 +101,7 @@ def convert_scan(
             choice = choose_series(found, series_uid, rule, key)
         check_phantom(key, text(choice.series.first, "Manufacturer"))
         _refuse_damage(found, choice)
-        series, repaired = sort_out(choice.series, repairs)
+        series, repaired = sort_out(choice.series, repairs, rule)
         geometry = judge_series(series, limits, repairs)
         stack, padding_voxels = _verified_stack(geometry, workspace, repairs)
         volume = reorient(resample(stack.array, geometry) if geometry.repairs else stack)

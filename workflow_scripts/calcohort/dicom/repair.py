@@ -4,15 +4,17 @@ Geometry is mended by `resample.py`; docs/convert.md says which fault is repaire
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
 from calcohort.dicom.damage import DAMAGED, raise_machine_trouble
-from calcohort.dicom.facts import BEST_DIASTOLE_PERCENT, phase_percent
+from calcohort.dicom.facts import phase_percent
 from calcohort.dicom.find import Image, Series, number, text
 from calcohort.dicom.limits import Repairs
+from calcohort.dicom.rule import Rule
 from calcohort.outcomes import Excluded, Reason
 
 AIR_HU, HIGHEST_CT_HU, CALCIUM_HU = -1024, 3071, 130
@@ -32,8 +34,8 @@ SAME_IMAGE = (
 )
 
 
-def sort_out(series: Series, repairs: Repairs) -> tuple[Series, list[dict]]:
-    """Leave out images that are there twice, and all cardiac phases but one.
+def sort_out(series: Series, repairs: Repairs, rule: Rule) -> tuple[Series, list[dict]]:
+    """Leave out images that are there twice, and all cardiac phases but the one `rule` prefers.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def sort_out(series: Series, repairs: Repairs) -> tuple[Series, list[dict]]:
     done = []
     for asked, mend in (
         (repairs.identical_duplicates, _without_duplicates),
-        (repairs.phases, _best_phase),
+        (repairs.phases, partial(_best_phase, rule)),
     ):
         images, record = mend(series) if asked else (series.images, {})
         if len(images) < len(series.images):
@@ -129,8 +131,8 @@ def _same_pixels(image: Image, other: Image) -> bool:
         return False
 
 
-def _best_phase(series: Series) -> tuple[tuple[Image, ...], dict]:
-    """Images of the phase nearest to 75 %, if phases tell the images at every place apart."""
+def _best_phase(rule: Rule, series: Series) -> tuple[tuple[Image, ...], dict]:
+    """Images of the phase that `rule` prefers, if phases tell the images at every place apart."""
     groups: dict[float | None, list[Image]] = {}
     for image in series.images:
         percent = phase_percent(image.header)
@@ -142,6 +144,6 @@ def _best_phase(series: Series) -> tuple[tuple[Image, ...], dict]:
     every_place_once = all(len(set(p)) == len(p) and p == places[0] for p in places)
     if None in groups or len(groups) < 2 or not every_place_once:
         return series.images, {}
-    best = min(groups, key=lambda percent: (abs(percent - BEST_DIASTOLE_PERCENT), percent))
+    best = min(groups, key=lambda percent: (rule.phase_distance(percent), percent))
     record = {"repair": "phases", "phase_percent": best, "of_percent": sorted(groups)}
     return tuple(groups[best]), record

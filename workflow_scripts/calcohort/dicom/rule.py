@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from calcohort.dicom.facts import Summary
+from calcohort.dicom.facts import BEST_DIASTOLE_PERCENT, Summary
 
 NAMES = {
     "min_slices": "enough slices",
@@ -23,7 +23,7 @@ DEFAULT = (
     ("min_slices", 32),
     ("contrast", True),
     ("slice_spacing_mm", "smallest"),
-    ("phase_percent", 75),
+    ("phase_percent", BEST_DIASTOLE_PERCENT),
     ("images", "largest"),
     ("pixel_spacing_mm", "smallest"),
     ("series_number", "smallest"),
@@ -59,6 +59,10 @@ class Rule:
         wanted = (_worse(name, wanted, summary) for name, wanted in self.prefer)
         return (*wanted, summary.facts.series)
 
+    def phase_distance(self, percent: float) -> float:
+        """How far a cardiac phase is from the preferred one, 75 % where `prefer` has none."""
+        return _far(percent, dict(self.prefer).get("phase_percent", BEST_DIASTOLE_PERCENT))
+
     def decider(self, best: tuple, other: tuple) -> str:
         """Name the criterion by which `other` ranks behind `best`."""
         names = [*(NAMES[name] for name, _ in self.prefer), "order of UIDs"]
@@ -87,8 +91,10 @@ def _worse(criterion: str, wanted: Any, summary: Summary) -> Any:
         "pixel_spacing_mm": _rounded(max(facts.pixel_spacing_mm or [np.inf]), 3),
         "series_number": facts.series_number,
     }[criterion]
-    if value is None:
-        return np.inf
+    return np.inf if value is None else _far(value, wanted)
+
+
+def _far(value: float, wanted: Any) -> float:
     if wanted == "largest":
         return -value
     return value if wanted == "smallest" else abs(value - wanted)
