@@ -30,6 +30,12 @@ evaluate: .venv/runtime  ## 20 unseen phantoms through the chain; writes docs/ev
 	$(BIN)/snakemake --cores $(CORES) --configfile evaluation.yaml
 	$(BIN)/python workflow_scripts/evaluate_phantoms.py results/evaluation docs/evaluation.md
 
+held-out: .venv/runtime  ## 40 unseen phantoms of two other families; writes docs/held_out.md
+	$(BIN)/python workflow_scripts/make_phantoms.py results/held_out/phantoms \
+	    --measurable 20 --families wide second --first-seed 3001
+	$(BIN)/snakemake --cores $(CORES) --configfile held_out.yaml
+	$(BIN)/python workflow_scripts/evaluate_phantoms.py results/held_out docs/held_out.md
+
 install: .venv/runtime  ## only install into .venv
 
 docs: .venv/runtime  ## write the data dictionary and the list of outcomes from the schemas
@@ -65,4 +71,4 @@ clean:  ## remove the demo's results
 	envs/build_horovod.sh $(BIN)/python
 	@touch $@
 
-.PHONY: help horovod demo test evaluate install docs lock clean
+.PHONY: help horovod demo test evaluate held-out install docs lock clean
