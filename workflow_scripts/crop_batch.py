@@ -21,10 +21,10 @@ def crop_file(
 ) -> dict:
     """Crop around `box`: `shape_kji` voxels of `spacing_mm`, padded where the scan ends."""
     scan = volume.read(source)
-    ct = volume.respace(scan, spacing_mm)
-    ends = ct.grid.cover(scan.grid, box["box_start_kji"], box["box_stop_kji"])
+    grid = scan.grid.respaced(spacing_mm) if spacing_mm else scan.grid
+    ends = grid.cover(scan.grid, box["box_start_kji"], box["box_stop_kji"])
     start = crop_start(*ends, shape_kji)
-    cut = volume.crop(ct, start, tuple(shape_kji), pad_value_hu)
+    cut = volume.crop_on(scan, grid, start, tuple(shape_kji), pad_value_hu)
     volume.write(target, cut)
     return {
         "crop_start_kji": start,
@@ -34,7 +34,7 @@ def crop_file(
         ],
         "crop_shape_kji": shape_kji,
         "pad_value_hu": pad_value_hu,
-        "padded_voxels": cut.array.size - volume.voxels_inside(start, shape_kji, ct.grid.shape),
+        "padded_voxels": cut.array.size - volume.voxels_inside(start, shape_kji, grid.shape),
     }
 
 

@@ -257,6 +257,21 @@ def crop(
     return Volume(array, grid.affine)
 
 
+def crop_on(
+    volume: Volume,
+    grid: Grid,
+    start_kji: tuple[int, int, int],
+    shape: tuple[int, int, int],
+    pad_value: float,
+) -> Volume:
+    """Cut `shape` voxels of `grid`, interpolated as in `respace`; outside of it is `pad_value`."""
+    inner, outer = _overlap(start_kji, shape, grid.shape)
+    covered = grid.window([part.start for part in outer], [p.stop - p.start for p in outer])
+    array = np.full(shape, pad_value, dtype=volume.array.dtype)
+    array[inner] = resample(volume, covered, outside="nearest").array
+    return Volume(array, grid.window(start_kji, shape).affine)
+
+
 def paste(
     array: np.ndarray, start_kji: tuple[int, int, int], shape: tuple[int, int, int]
 ) -> np.ndarray:
