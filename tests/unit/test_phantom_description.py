@@ -1,9 +1,15 @@
 """Phantoms as scans: their own grid, and contrast and noise measured around their roots."""
 
+import subprocess
+import sys
+
 import pytest
+from calcohort.applicability import ranges_table, read_ranges
 from calcohort.outcomes import UserError
 from calcohort.phantom.description import describe_phantom
 from calcohort.phantom.families import FAMILIES
+from calcohort.study import ROOT
+from calcohort.training.card import with_ranges
 from calcohort.training.description import describe_scan
 from calcohort.volume import Volume
 
@@ -34,3 +40,18 @@ def test_contrast_and_noise_are_those_of_the_whole_scan():
 def test_an_unknown_family_is_told():
     with pytest.raises(UserError, match="'narrow' is unknown"):
         describe_phantom("narrow", SEED, measured=False)
+
+
+def test_the_command_writes_ranges_and_their_section_of_the_card(tmp_path):
+    card, path = tmp_path / "MODEL_CARD.md", tmp_path / "ranges.yaml"
+    card.write_text("# Card\n\n## Ranges\nold\n\n## Limits\n")
+    asked = ["--family", "template=2", "--first-seed", SEED, "--measured", 1, "--card", card]
+    command = [sys.executable, ROOT / "workflow_scripts/describe_training.py", path, *asked]
+    run = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found = read_ranges(path)
+    assert found["scans"] == f"2 template phantoms, seeds from {SEED} on"
+    assert found["ranges"]["coverage_mm"] == {"low": 160, "high": 160, "scans": 2}
+    assert found["ranges"]["luminance_hu"]["scans"] == 1
+    assert run.stdout.strip() == ranges_table(found["ranges"])
+    assert card.read_text() == with_ranges("# Card\n\n## Ranges\n\n## Limits\n", **found)
