@@ -39,6 +39,7 @@ def write_scan(folder: Path, number: int, rng: np.random.Generator) -> tuple[dic
     scan_id = f"scan-{number:05d}"
     shared = {"scan_id": scan_id, "sex": "FM"[number % 2], "age": float(rng.integers(50, 90))}
     shared |= {"group": "ABC"[number % 3], "kernel": "STANDARD", "kv": 120.0}
+    shared |= {"root_source": "network", "outside_training": "no"}
     path = folder / f"{scan_id}.npz"
     if number % EXCLUDED == 0:
         path.touch()

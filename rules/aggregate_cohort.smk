@@ -16,6 +16,7 @@ rule aggregate_cohort:
         "../envs/cpu.yaml"
     params:
         settings=SETTINGS,
+        ranges=RANGES,
         version=STAGE_VERSIONS["aggregate"],
     message:
         "Gather the cohort's tables"

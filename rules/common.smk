@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow_scripts")))
 
+from calcohort.applicability import shared_ranges
 from calcohort.at_work import forgive
 from calcohort.keys import check_key, establish_key
 from calcohort.laboratory.formula import check_formulas
@@ -67,6 +68,10 @@ def members(chosen):
 
 BY_NETWORK = members(lambda scan_id: scan_id not in GIVEN)
 COMPARED = members(lambda scan_id: any(map(SHEET[scan_id].get, REFERENCES)))
+try:
+    RANGES = shared_ranges(SETTINGS["trained_on"].values()) if BY_NETWORK else None
+except UserError as mistake:
+    raise WorkflowError(str(mistake))
 TRAINING = SETTINGS["training"]
 REVIEWS = [SETTINGS["reviews"]] if Path(SETTINGS["reviews"]).is_file() else []
 LEARNED = [scan_id for scan_id, row in SHEET.items() if row.get("reference_root_mask")]
@@ -76,6 +81,11 @@ VIEW = {
     "factor_kji": SETTINGS["downscale"]["factor_kji"],
     "crop_shape_kji": SETTINGS["crop"]["shape_kji"],
     "pad_value_hu": SETTINGS["crop"]["pad_value_hu"],
+}
+CUBE = {
+    key: SETTINGS["measure"][key]
+    for key in ("cube_side_voxels", "min_cube_in_root", "max_bright_fraction")
+    if key in SETTINGS["measure"]
 }
 LEARNED_SEALS = [
     f"{RESULTS}/batches/{batch}/convert.json"

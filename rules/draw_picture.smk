@@ -24,6 +24,8 @@ rule draw_picture:
             }
             for scan_id in BATCHES[wildcards.batch]
         },
+        given=lambda wildcards: sorted(GIVEN.intersection(BATCHES[wildcards.batch])),
+        ranges=RANGES,
         pages=SETTINGS["report"]["scan_pages"],
         version=STAGE_VERSIONS["picture"],
     message:

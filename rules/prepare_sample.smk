@@ -17,6 +17,7 @@ rule prepare_sample:
         mask=lambda wildcards: SHEET[wildcards.scan_id]["reference_root_mask"],
         view=VIEW,
         block_kji=lambda wildcards: TRAINING[wildcards.network]["block_kji"],
+        cube=CUBE,
         version=STAGE_VERSIONS["prepare"],
     message:
         "Prepare {wildcards.scan_id} for {wildcards.network}"

@@ -11,6 +11,7 @@ rule summarise_training:
         curves=report(f"{TRAINED}/learning_curves.png", category="Training"),
         vector=f"{TRAINED}/learning_curves.svg",
         config=f"{TRAINED}/network.yaml",
+        ranges=f"{TRAINED}/ranges.yaml",
         card=f"{TRAINED}/MODEL_CARD.md",
     log:
         f"{LOGS}/summarise_training/{{network}}.log",

@@ -22,6 +22,7 @@ if __name__ == "__main__":
             compared=read_seals(source.compared),
             settings=snakemake.params.settings,
             reviews=reviews,
+            ranges=snakemake.params.ranges,
         )
         for name, table in tables.items():
             write_table(output[name], name, table)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from calcohort import volume
+from calcohort.applicability import tell_records
 from calcohort.at_work import AtWork
 from calcohort.laboratory.voxels import read_voxels
 from calcohort.logs import job_log
@@ -15,7 +16,9 @@ from calcohort.seal import write_seal
 IMAGES = ("ct.nii.gz", "root_mask.nii.gz", "calcium_mask.nii.gz")
 
 
-def draw_files(folder: Path, picture: Path, page: Path | None, reference: dict) -> dict:
+def draw_files(
+    folder: Path, picture: Path, page: Path | None, reference: dict, ranges: dict | None
+) -> dict:
     """Draw what there is: an image that a stage did not reach is an empty file."""
     ct, root, calcium = (
         volume.read(folder / name) if (folder / name).stat().st_size else None for name in IMAGES
@@ -32,6 +35,7 @@ def draw_files(folder: Path, picture: Path, page: Path | None, reference: dict) 
             voxels=read_voxels(voxels) if voxels.stat().st_size else None,
             reference=reference,
             picture=picture.name,
+            outside=tell_records(read_record(folder / "series.json"), record, ranges),
         )
     return {}
 
@@ -47,7 +51,13 @@ if __name__ == "__main__":
             return run(
                 "picture",
                 scan_id,
-                lambda: draw_files(folder, picture, page, params.references[scan_id]),
+                lambda: draw_files(
+                    folder,
+                    picture,
+                    page,
+                    params.references[scan_id],
+                    None if scan_id in params.given else params.ranges,
+                ),
                 record=folder / "picture.json",
                 images=[picture, page] if page else [picture],
             )

@@ -20,6 +20,7 @@ if __name__ == "__main__":
                 params.scan + "/ct.nii.gz",
                 Path(params.mask),
                 params.block_kji,
+                params.cube,
                 **params.view,
             ),
             record=output.record,

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 from calcohort import volume
+from calcohort.applicability import ranges_table, read_ranges
+from calcohort.study import read_config, read_settings
 from calcohort.volume import Volume
 from running import run
 
@@ -52,7 +54,9 @@ def study(tmp_path):
         "pseudonym_key_file": str(tmp_path / "key"),
         "private": str(tmp_path / "private"),
         "convert": {"min_coverage_mm": 30},
+        "resample": {"spacing_mm": None},
         "crop": {"shape_kji": [32, 32, 32]},
+        "measure": {"cube_side_voxels": 8},
         "training": TRAINING,
     }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
@@ -74,12 +78,23 @@ def test_train_ends_with_figures_card_and_weights_to_name(study):
     assert summary.loc["overall", "dice_mean"] == pytest.approx(scans["dice"].mean(), abs=1e-4)
     assert scans["dice"].mean() > 0.5
 
-    named = yaml.safe_load((trained / "network.yaml").read_text())["segment"]["network"]
+    config = yaml.safe_load((trained / "network.yaml").read_text())
+    named = config["segment"]["network"]
     weights = Path(named["weights"])
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == named["sha256"]
     assert weights == trained / "all/unet2.weights.h5"
     assert (trained / "learning_curves.png").stat().st_size > 5000
-    assert "| overall | 4 |" in (trained / "MODEL_CARD.md").read_text()
+    card = (trained / "MODEL_CARD.md").read_text()
+    assert "| overall | 4 |" in card
+
+    settings = read_settings(read_config(trained / "network.yaml"))
+    ranges = read_ranges(settings["trained_on"]["segment"])["ranges"]
+    assert ranges["slice_spacing_mm"] == {"low": 1, "high": 1, "scans": 4}
+    assert ranges["coverage_mm"] == {"low": 48, "high": 48, "scans": 4}
+    assert ranges["field_of_view_mm"] == {"low": 56, "high": 56, "scans": 4}
+    assert 430 < ranges["luminance_hu"]["low"] <= ranges["luminance_hu"]["high"] < 450
+    assert 9 < ranges["luminance_sd_hu"]["low"] <= ranges["luminance_sd_hu"]["high"] < 11
+    assert ranges_table(ranges) in card
 
     again = run(study / "study.yaml", "train")
     assert "Nothing to be done" in again[1]

@@ -9,7 +9,7 @@ from calcohort.report.outliers import find_outliers, limits_at, modified_z
 
 def cohort(volumes, references=None, luminance=None):
     ids = [f"s{n}" for n in range(len(volumes))]
-    scans = pd.DataFrame({"scan_id": ids, "status": "measured"})
+    scans = pd.DataFrame({"scan_id": ids, "status": "measured", "outside_training": None})
     if references is not None:
         scans["reference_volume_mm3"] = references
     calcium = pd.DataFrame(
@@ -72,3 +72,17 @@ def test_limits_follow_the_size_where_constant_ones_are_wrong():
     assert limits_at(row, 100) == pytest.approx((12 - 1.96 * 4, 12 + 1.96 * 4))
     assert limits_at(row, 10) == (3.0, 3.0)
     assert limits_at(row | {"limits_form": "constant"}, 100) == (-1.0, 1.0)
+
+
+def test_scans_outside_of_the_training_are_found_measured_or_not():
+    scans, calcium, agreement = cohort([100.0, 110, 95])
+    scans["outside_training"] = ["no", "luminance_hu above 600", None]
+    scans["luminance_hu"] = [500.0, 650.0, 700.0]
+    ended = {"scan_id": "lost", "status": "excluded", "slice_spacing_mm": 2.5}
+    ended["outside_training"] = "slice_spacing_mm above 1"
+    scans = pd.concat([scans, pd.DataFrame([ended])], ignore_index=True)
+    found = find_outliers(scans, calcium, agreement, "F7")
+    assert [(o.scan_id, o.kind, o.why) for o in found] == [
+        ("s1", "training", "contrast (Lm) 650.0 HU, above 600 HU"),
+        ("lost", "training", "slice spacing 2.500 mm, above 1 mm"),
+    ]

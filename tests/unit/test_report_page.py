@@ -9,6 +9,7 @@ from calcohort.agreement.plots import draw_figures
 from calcohort.measure import thresholds_hu
 from calcohort.provenance import collect
 from calcohort.report.blocks import Section, number, p_value, spread
+from calcohort.report.outliers import KINDS
 from calcohort.report.page import DEFAULT_WEIGHTS, find_figures, write_report
 from calcohort.study import read_config, read_settings
 from calcohort.versions import STAGE_VERSIONS
@@ -75,6 +76,8 @@ def scans_table() -> pd.DataFrame:
             "sex": "F",
             "age": 70.0 + n,
             "luminance_hu": lm,
+            "root_source": "network",
+            "outside_training": "luminance_hu below 450" if lm < 450 else "no",
             "reference_threshold_hu": lm + 0.2 * (1000 - lm) + 10 * n,
             "reference_volume_mm3": VOLUME[scan_id] + n,
         }
@@ -206,6 +209,20 @@ def test_papers_figures_are_not_beside_other_references(tmp_path):
 def test_calcium_of_a_scan(full):
     row = next(r for r in Page(full).table(["Scan", "Lm, HU"]) if r[0] == "a2")
     assert row == ["a2", "500", "600", "120.2", "2", "–", "–", "–", "15.0", "610.0", "121.2"]
+
+
+def test_scans_outside_of_the_networks_training_are_counted_and_told(full, tmp_path):
+    assert "1 of 4 scans that the networks saw are outside the ranges" in full
+    row = Page(full).table(["Scan", "Why"])[1]
+    assert row == ["a1", KINDS["training"], "contrast (Lm) 400.0 HU, below 450 HU"]
+    inside = scans_table().replace({"outside_training": "luminance_hu below 450"}, "no")
+    html = write(tmp_path / "inside.html", scans=inside)
+    assert "0 of 4 scans that the networks saw are outside the ranges" in html
+    assert "look at their pictures" in full and "look at their pictures" not in html
+    html = write(tmp_path / "unknown.html", scans=inside.assign(outside_training=None))
+    assert "is not known" in html and "the 4 scans that they segmented was not checked" in html
+    given = inside.assign(outside_training=None, root_source="sheet")
+    assert "trained on (" not in write(tmp_path / "given.html", scans=given)
 
 
 def test_time_stands_in_the_header_only(full):

@@ -47,12 +47,17 @@ def test_around_the_root_values_are_near(scan):
     assert crop.array.dtype == np.int16
 
 
-def excluded(path, **record):
+def excluded(path, outside="", **record):
     record = {"scan_id": "a", "status": "excluded", "stage": "root", "detail": "why"} | record
-    write_scan_page(
-        path, record=record, ct=None, root=None, voxels=None, reference={}, picture="qc.png"
-    )
+    nothing = dict.fromkeys(("ct", "root", "voxels"))
+    write_scan_page(path, record=record, reference={}, picture="qc.png", outside=outside, **nothing)
     return path.read_text(encoding="utf-8")
+
+
+def test_a_scan_outside_of_the_networks_training_says_so(tmp_path):
+    html = excluded(tmp_path / "scan.html", "slice spacing 2.500 mm, above 1 mm")
+    assert "what the networks were trained on: slice spacing 2.500 mm, above 1 mm." in html
+    assert "trained on" not in excluded(tmp_path / "scan.html")
 
 
 def test_hostile_text_is_escaped(tmp_path):

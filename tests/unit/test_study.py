@@ -44,9 +44,23 @@ def test_a_wrong_setting_is_named(change, told):
         read_settings(config(**change))
 
 
+@pytest.mark.parametrize("known", ["mine/ranges.yaml", None])
+def test_other_weights_need_what_they_were_trained_on(known):
+    other = {"segment": {"network": {"weights": "mine.h5", "sha256": "a" * 64}}}
+    with pytest.raises(UserError, match=r"segment\.network has other weights .*trained_on"):
+        read_settings(config(**other))
+    with pytest.raises(UserError, match=r"segment\.network has other weights"):
+        read_settings(config(**other, trained_on={"localise": known}))
+    settings = read_settings(config(**other, trained_on={"segment": known}))
+    assert settings["trained_on"] == {"localise": "models/ranges.yaml", "segment": known}
+    moved = {"segment": {"network": {"weights": "elsewhere.h5"}}}
+    assert read_settings(config(**moved))["trained_on"]["segment"] == "models/ranges.yaml"
+
+
 def test_the_hash_follows_what_decides_the_numbers_only():
     one = settings_hash(read_settings(config()))
     assert one == settings_hash(read_settings(config(results="elsewhere", device="gpu")))
+    assert one == settings_hash(read_settings(config(trained_on={"segment": None})))
     assert one != settings_hash(read_settings(config(measure={"k": 0.25})))
 
 

@@ -39,8 +39,9 @@ def measured(scan_id, **findings):
     return record(scan_id, **(found | findings))
 
 
-def tables(sheet, series, done, compared=()):
-    return build_tables(sheet, series=series, measured=done, compared=compared, settings=SETTINGS)
+def tables(sheet, series, done, compared=(), ranges=None):
+    asked = {"series": series, "measured": done, "compared": compared, "settings": SETTINGS}
+    return build_tables(sheet, **asked, ranges=ranges)
 
 
 def test_every_scan_stands_once_in_the_sheets_order_whatever_the_records_order():
@@ -106,3 +107,36 @@ def test_a_table_that_breaks_its_schema_is_not_written(tmp_path):
     with pytest.raises(ValueError, match=r"calcium\.csv, a: .*minimum"):
         write_table(tmp_path / "t.csv", "calcium", table)
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_scans_that_the_networks_saw_are_compared_with_their_training():
+    grid = {"rows": 400, "columns": 500, "pixel_spacing_mm": [0.5, 0.5], "slice_spacing_mm": 0.6}
+    ranges = {
+        "coverage_mm": {"low": 100, "high": 200},
+        "field_of_view_mm": {"low": 180, "high": 210},
+        "luminance_hu": {"low": 300, "high": 600},
+    }
+    sheet = {s: {"scan_id": s} for s in ("inside", "bright", "lost", "given", "absent")}
+    sheet["given"]["root_mask"] = "/root.nii.gz"
+    series = [record(s, slices=300, coverage_mm=180.0, **grid) for s in ("inside", "bright")]
+    series += [record(s, slices=600, coverage_mm=360.0, **grid) for s in ("lost", "given")]
+    series.append(record("absent", "excluded", "convert"))
+    done = [
+        measured("inside"),
+        measured("bright", luminance_hu=650.0),
+        record("lost", "excluded", "localise"),
+        measured("given", root_source="sheet"),
+        record("absent", "excluded", "convert"),
+    ]
+    scans = tables(sheet, series, done, ranges=ranges)["scans"].set_index("scan_id")
+    assert scans["outside_training"].dropna().to_dict() == {
+        "inside": "no",
+        "bright": "luminance_hu above 600",
+        "lost": "coverage_mm above 200",
+    }
+    assert scans["field_of_view_mm"].dropna().to_dict() == pytest.approx(
+        {"inside": 200, "bright": 200, "lost": 200, "given": 200}
+    )
+    assert scans.loc["lost", "coverage_mm"] == 360
+    scans = tables(sheet, series, done)["scans"]
+    assert scans["outside_training"].isna().all()

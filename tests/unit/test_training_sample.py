@@ -58,7 +58,7 @@ def test_a_root_that_the_crop_cuts_is_refused():
 def prepare(folder, name="a", network="unet2"):
     return prepare_sample(
         folder / "store", network, name, folder / "ct.nii.gz", folder / "root.nii.gz",
-        (2, 2, 2), **SETTINGS,
+        (2, 2, 2), {"cube_side_voxels": 6}, **SETTINGS,
     )  # fmt: skip
 
 
@@ -69,7 +69,9 @@ def test_a_sample_holds_means_of_blocks_and_is_known_by_its_contents(tmp_path):
     found = prepare(tmp_path)
     assert found["shape_blocks_kji"] == (20, 20, 20)
     assert found["root_volume_mm3"] == 16 * 18 * 20
-    assert list(found["spacing_mm"]) == [1, 1, 1]
+    assert found["slice_spacing_mm"] == found["pixel_spacing_mm"] == 1
+    assert (found["field_of_view_mm"], found["coverage_mm"]) == (64, 60)
+    assert (found["luminance_hu"], found["luminance_sd_hu"]) == (400, 0)
     sample = read_sample(tmp_path / "store", "a", "unet2")
     assert (sample.image.dtype, sample.label.dtype) == (np.float16, np.uint8)
     assert sample.label.sum() * 8 == pytest.approx(16 * 18 * 20, rel=0.25)

@@ -59,21 +59,20 @@ def test_the_card_tells_data_ranges_figures_and_how_to_use_the_weights():
         "precision": "float32", "ema": 0.0, "augmentation": {"noise": 0.1, "blur": 0},
         "unet2": own,
     }  # fmt: skip
-    records = [
-        {"spacing_mm": [slices, 0.4, 0.4], "root_volume_mm3": volume}
-        for slices, volume in ((0.5, 12000.0), (0.75, 31000.0))
-    ]
-    lines = config_lines("unet2", "results/w.weights.h5", "a" * 64, own)
+    records = [{"root_volume_mm3": volume} for volume in (12000.0, 31000.0)]
+    ranges = {"slice_spacing_mm": {"low": 0.5, "high": 0.75, "scans": 2}}
+    lines = config_lines("unet2", "results/w.weights.h5", "a" * 64, own, "results/ranges.yaml")
     final = {"step": 12, "loss": 0.25}
-    card = model_card("unet2", settings, records, summarise(SCANS), final, lines)
+    card = model_card("unet2", settings, records, ranges, summarise(SCANS), final, lines)
     for told in (
-        "| slice spacing, mm | 0.5 | 0.75 |", "| root volume, mL | 12.0 | 31.0 |",
+        "| slice spacing, mm | 0.5 | 0.75 | 2 |", "12.0 to 31.0 mL",
         "64×64×64 for 3 epochs; 12 steps of 1 samples", "contrast, gamma, noise 0.1.",
         "| overall | 4 | 1 | 0.662 | 0.000 |", "begun from random weights", "loss is 0.2500",
     ):  # fmt: skip
         assert told in card
-    network = yaml.safe_load(card.split("```yaml")[1].split("```")[0])["segment"]["network"]
-    assert network == {
+    config = yaml.safe_load(card.split("```yaml")[1].split("```")[0])
+    assert config["trained_on"] == {"segment": "results/ranges.yaml"}
+    assert config["segment"]["network"] == {
         "weights": "results/w.weights.h5", "sha256": "a" * 64,
         "filters": 8, "depth": 4, "block_kji": [2, 2, 2],
     }  # fmt: skip

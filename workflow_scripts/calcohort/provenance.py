@@ -38,6 +38,7 @@ OF_THE_MACHINE = {
     "node",
     "reviews",
     "weights",
+    "trained_on",
 }
 
 

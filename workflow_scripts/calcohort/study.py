@@ -43,15 +43,28 @@ def read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise UserError(f"config: protocol '{name}' is unknown; choose one of: {known}")
-    settings = _overlay(yaml.safe_load(path.read_text(encoding="utf-8")), config)
+    protocol = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings = _overlay(protocol, config)
     problems = [
         f"config: {'.'.join(map(str, error.path)) or 'top level'}: {error.message}"
         for error in Draft202012Validator(read_schema("config")).iter_errors(settings)
     ]
+    problems = problems or _of_other_weights(settings, protocol, config)
     if bool(settings.get("sheet")) == bool(settings.get("dicom_root")):
         problems.append("config: give either sheet or dicom_root, and leave the other empty")
     _raise_all(problems)
     return settings
+
+
+def _of_other_weights(settings: Mapping, protocol: Mapping, config: Mapping) -> list[str]:
+    """Refuse other weights than the protocol's with what the protocol's were trained on."""
+    return [
+        f"config: {stage}.network has other weights than the protocol: name the ranges that they "
+        f"were trained on as `trained_on: {{{stage}: FILE}}`, or null where these are not known"
+        for stage in protocol["trained_on"]
+        if settings[stage]["network"]["sha256"] != protocol[stage]["network"]["sha256"]
+        and stage not in config.get("trained_on", {})
+    ]
 
 
 def generated_sheet(settings: Mapping[str, Any]) -> Path:
@@ -97,11 +110,12 @@ def read_config(above: Path | None = None) -> dict[str, Any]:
 def settings_hash(settings: Mapping[str, Any]) -> str:
     """SHA-256 of what decides the numbers: without paths, device, batching, training and look.
 
-    Weights count by their own SHA-256, not by where they lie.
+    Weights count by their own SHA-256, not by where they lie. What they were trained on decides no
+    number: it flags scans.
     """
     without = {"sheet", "results", "device", "batch_size", "pseudonym_key_file", "training", "node"}
     without |= {"private", "link_table", "dates", "phantoms_only", "dicom_root", "settle_minutes"}
-    without |= {"reviews", "report", "paper", "drift"}
+    without |= {"reviews", "report", "paper", "drift", "trained_on"}
     deciding = {key: value for key, value in settings.items() if key not in without}
     for stage in ("localise", "segment"):
         if stage in deciding:

@@ -9,6 +9,7 @@ import pandas as pd
 from jsonschema import Draft202012Validator
 
 from calcohort import __version__
+from calcohort.applicability import Ranges, describe_records, judge_records
 from calcohort.dicom.dates import capped_age
 from calcohort.outcomes import EXCLUDED, FAILED, OK, Reason, atomic_path
 from calcohort.reviews import REJECTED, Review
@@ -26,6 +27,7 @@ def build_tables(
     compared: Iterable[Record],
     settings: Mapping[str, Any],
     reviews: Mapping[str, Review] | None = None,
+    ranges: Ranges | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Gather the records of a cohort.
 
@@ -42,6 +44,8 @@ def build_tables(
         The study's settings.
     reviews : mapping
         `scan_id` to its review (`reviews.read_reviews`).
+    ranges : mapping, optional
+        What all networks were trained on (`applicability.shared_ranges`), where it is known.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def build_tables(
         raise ValueError(f"no record of {', '.join(missing)}")
     reviews = reviews or {}
     reviewed = {s: _reviewed(measured[s], reviews.get(s)) for s in sheet}
-    scans = [_scan(sheet[s], series[s], reviewed[s], reviews.get(s)) for s in sheet]
+    scans = [_scan(sheet[s], series[s], reviewed[s], reviews.get(s), ranges) for s in sheet]
     provenance = _provenance(settings)
     calcium = [
         row
@@ -93,7 +97,13 @@ def _reviewed(measured: Record, review: Review | None) -> Record:
     }
 
 
-def _scan(row: Record, series: Record, measured: Record, review: Review | None) -> Record:
+def _scan(
+    row: Record,
+    series: Record,
+    measured: Record,
+    review: Review | None,
+    ranges: Ranges | None,
+) -> Record:
     status = {OK: "measured", EXCLUDED: "excluded", FAILED: "failed"}[measured["status"]]
     found = {**series, **measured}
     spacing = found.get("pixel_spacing_mm")
@@ -107,7 +117,11 @@ def _scan(row: Record, series: Record, measured: Record, review: Review | None) 
         "reason": measured["reason"] or None,
         "detail": measured["detail"] or None,
         "pixel_spacing_mm": spacing[0] if isinstance(spacing, list) else spacing,
+        "field_of_view_mm": describe_records(series, measured)["field_of_view_mm"],
         "repairs": _named(found.get("repairs") or ()),
+        "outside_training": judge_records(
+            series, measured, None if row.get("root_mask") else ranges
+        ),
     }
     not_kept = {"dicom", "series_uid", "root_mask", "reference_root_mask", "reference_calcium_mask"}
     study = {column: value for column, value in row.items() if column not in not_kept}

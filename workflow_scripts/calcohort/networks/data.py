@@ -53,13 +53,18 @@ class Case:
         return f"{self.family}-{self.seed}"
 
 
-def add_store_options(parser: ArgumentParser) -> None:
-    """Add the options that say which phantoms a store holds, and how they are seen."""
+def add_case_options(parser: ArgumentParser) -> None:
+    """Add the options that say which phantoms are meant (`draw_cases`)."""
     parser.add_argument(
         "--family", type=_family, action="append", required=True, metavar="NAME=COUNT",
         help=f"phantoms of a family: {', '.join(FAMILIES)}; may be repeated",
     )  # fmt: skip
     parser.add_argument("--first-seed", type=int, default=TRAINING_SEED, help="of each family")
+
+
+def add_store_options(parser: ArgumentParser) -> None:
+    """Add the options that say which phantoms a store holds, and how they are seen."""
+    add_case_options(parser)
     parser.add_argument(
         "--block", type=int, nargs=3, default=(2, 2, 2), metavar=("K", "J", "I"),
         help="voxels that the network averages before it computes; 1 1 1 is the paper's",

@@ -61,7 +61,8 @@ def instructions(provenance: Mapping[str, Any], scans: pd.DataFrame) -> str:
             f"2. `make install` (Python {provenance['python']} here; SHA-256 of "
             f"`envs/requirements.lock`: `{lock}`).",
             "3. Have the weights; others than the shipped ones are named in `rerun.yaml`, under",
-            "   `localise: {network: {weights: …}}` and `segment: …`. Wrong ones are refused.",
+            "   `localise: {network: {weights: …}}` and `segment: …`, and their training under",
+            "   `trained_on`. Wrong weights are refused.",
             *weights,
             "4. Have the sheet, its scans in the same order, with paths to scans and masks and",
             f"   {', '.join(columns)}.",

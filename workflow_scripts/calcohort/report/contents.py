@@ -24,9 +24,12 @@ COHORT = (
     ("slice_spacing_mm", "Slice spacing, mm", 3),
     ("pixel_spacing_mm", "Pixel spacing, mm", 3),
     ("slices", "Slices", 0),
+    ("field_of_view_mm", "Field of view, mm", 0),
+    ("coverage_mm", "Length along the slices, mm", 0),
     ("root_source", "Root from", None),
     ("root_volume_mm3", "Root volume, mm³", 0),
     ("luminance_hu", "Luminance Lm, HU", 0),
+    ("luminance_sd_hu", "SD in the luminance cube, HU", 0),
 )
 """Column of scans.csv, what it is called, and its decimals; None for what is counted."""
 

@@ -10,6 +10,7 @@ from scipy import stats
 from calcohort.agreement.agreement import pair, whole_cohort
 from calcohort.agreement.limits import LIMIT_SDS
 from calcohort.agreement.readings import NAMES, READER, STUDY_READER, UNITS
+from calcohort.applicability import INSIDE, tell_left
 from calcohort.report.blocks import interval, number
 
 HIGHEST_SCORE = 3.5
@@ -19,6 +20,7 @@ KINDS = {
     "root": "root volume unlike the cohort's",
     "luminance": "luminance unlike the cohort's",
     "reader": "farther from the reader than the limits of agreement",
+    "training": "outside of what the networks were trained on",
 }
 
 
@@ -45,11 +47,12 @@ def modified_z(values: pd.Series) -> pd.Series:
 def find_outliers(
     scans: pd.DataFrame, calcium: pd.DataFrame, agreement: pd.DataFrame, rule: str
 ) -> list[Outlier]:
-    """Find the measured scans that stand out.
+    """Find the scans that stand out: measured ones, and any that left the networks' training.
 
     Of the cohort: `modified_z` beyond ± 3.5 of the luminance (HU), and of the logarithms of the
     root volume (mm³) and of the calcium volume + 1 mm³ by the main rule. Of the reader: calcium
     volume or threshold beyond the limits of agreement, by size where constant limits are wrong.
+    Of the training: `outside_training` of scans.csv.
 
     Parameters
     ----------
@@ -78,8 +81,23 @@ def find_outliers(
         ]
     for quantity in ("calcium_volume_mm3", "threshold_hu"):
         found += _beyond_limits(scans, calcium, agreement, rule, quantity)
+    found += [
+        Outlier(scan["scan_id"], "training", tell_left(scan["outside_training"], scan))
+        for scan in outside_training(scans).to_dict("records")
+    ]
     order = {scan_id: n for n, scan_id in enumerate(scans["scan_id"])}
     return sorted(found, key=lambda outlier: order[outlier.scan_id])
+
+
+def outside_training(scans: pd.DataFrame) -> pd.DataFrame:
+    """Rows of scans.csv whose scans are outside of what the networks were trained on."""
+    judged = compared_with_training(scans)
+    return judged[judged["outside_training"] != INSIDE]
+
+
+def compared_with_training(scans: pd.DataFrame) -> pd.DataFrame:
+    """Rows of scans.csv whose scans were compared with what the networks were trained on."""
+    return scans[scans["outside_training"].notna()]
 
 
 def _beyond_limits(scans, calcium, agreement, rule: str, quantity: str) -> list[Outlier]:

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from calcohort.report.blocks import Link, Section, Table, Text
-from calcohort.report.outliers import HIGHEST_SCORE, KINDS, find_outliers
+from calcohort.report.outliers import (
+    HIGHEST_SCORE,
+    KINDS,
+    compared_with_training,
+    find_outliers,
+    outside_training,
+)
 from calcohort.reviews import ACCEPTED, REJECTED, UNDECIDED, Review
 
 
@@ -28,7 +34,7 @@ def quality_section(
         The main rule.
     """
     gallery = Link("gallery.html", "Gallery", "of the pictures of all scans, to look and to mark.")
-    blocks = [gallery, _reviewed(scans, reviews)]
+    blocks = [gallery, _reviewed(scans, reviews), *_applicability(scans)]
     if unknown := sorted(set(reviews) - set(scans["scan_id"])):
         listed = ", ".join(unknown)
         blocks.append(Text(f"Reviews of scans that the sheet lacks, without effect: {listed}."))
@@ -52,6 +58,30 @@ def quality_section(
         note=note,
     )
     return Section("quality", "Quality control", [*blocks, table])
+
+
+def _applicability(scans: pd.DataFrame) -> list[Text]:
+    """Tell how many scans are outside of what the networks were trained on."""
+    judged, outside = len(compared_with_training(scans)), len(outside_training(scans))
+    segmented = int((scans["root_source"] == "network").sum())
+    if judged:
+        told = (
+            f"{outside} of {judged} scans that the networks saw are outside the ranges of what "
+            "these were trained on (spacing, field of view, contrast, noise)."
+        )
+        if outside:
+            told += (
+                " The table below says in what. No scan is excluded for it, but nothing is known "
+                "of how well the networks do on such scans: look at their pictures."
+            )
+    elif segmented:
+        told = (
+            "What the networks were trained on is not known (trained_on in config.yaml), so that "
+            f"whether they apply to the {segmented} scans that they segmented was not checked."
+        )
+    else:
+        return []
+    return [Text(told)]
 
 
 def _reviewed(scans: pd.DataFrame, reviews: Mapping[str, Review]) -> Table:

@@ -35,6 +35,7 @@ def write_scan_page(
     voxels: RootVoxels | None,
     reference: Mapping[str, float | None],
     picture: str,
+    outside: str = "",
 ) -> None:
     """Write the page of one scan; without a viewer where the scan was not measured.
 
@@ -54,6 +55,8 @@ def write_scan_page(
         `threshold_hu` and `volume_mm3` of the sheet's reader, None where it has none.
     picture : str
         The QC picture's file beside the page.
+    outside : str
+        Which ranges of the networks' training scans it left, in words (`applicability.tell_left`).
     """
     ok = record["status"] == OK
     html = render(
@@ -65,6 +68,7 @@ def write_scan_page(
         status="measured" if ok else record["status"],
         view=_view(record, ct, root, voxels, reference) if ok else None,
         picture=picture,
+        outside=outside,
     )
     with atomic_path(path) as temporary:
         temporary.write_text(html, encoding="utf-8")

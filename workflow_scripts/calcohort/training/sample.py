@@ -1,7 +1,7 @@
 """A site's scan as a network will see it, and as a sample of the training store."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from calcohort.localise import crop_start
 from calcohort.networks.data import JITTER_MM, jittered, keep_sample
 from calcohort.normalise import lower_calcium, normalise
 from calcohort.outcomes import Excluded, Reason
+from calcohort.training.description import describe_scan
 from calcohort.volume import Volume, bounding_slices
 
 
@@ -91,6 +92,7 @@ def prepare_sample(
     ct_path: Path,
     mask_path: Path,
     block_kji: Sequence[int],
+    cube: Mapping[str, Any],
     **view: Any,
 ) -> dict[str, Any]:
     """Write a scan's sample to the store: means of blocks, as the network computes on them.
@@ -105,14 +107,16 @@ def prepare_sample(
         The converted scan and its reference root.
     block_kji : sequence of int
         Voxels that the network averages before it computes.
+    cube : mapping
+        Settings of the luminance cube (`measure_luminance`).
     **view
         Settings of `network_view`.
 
     Returns
     -------
     dict
-        `shape_blocks_kji`, `spacing_mm` (of the scan; k, j, i), `root_volume_mm3`, `ct_sha256` (of
-        the scan's voxels: one scan under two names is found by it) and `sample_sha256`.
+        `shape_blocks_kji`, `root_volume_mm3`, `ct_sha256` (of the scan's voxels: one scan under two
+        names is found by it), `sample_sha256`, and what `describe_scan` tells of the scan.
 
     Raises
     ------
@@ -133,8 +137,7 @@ def prepare_sample(
     keep_sample(store, scan_id, network, blocks, found)
     return {
         "shape_blocks_kji": blocks.shape,
-        "spacing_mm": ct.grid.spacing_mm.round(4),
         "root_volume_mm3": round(float(root.sum() * ct.grid.voxel_volume_mm3), 1),
         "ct_sha256": hashlib.sha256(np.ascontiguousarray(ct.array)).hexdigest(),
         "sample_sha256": seen.hexdigest(),
-    }
+    } | describe_scan(ct, root, **cube)
