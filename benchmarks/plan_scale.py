@@ -26,14 +26,15 @@ STAGES = {  # of a batch, in order; those with images have folders
     "localise": (),
     "crop.json": ("bounding_box.json", "crop.json"),
     "segment": (),
-    "root.json": ("root_mask.nii.gz", "root.json"),
+    "root.json": ("root_mask.nii.gz", "root_probability.nii.gz", "root.json"),
     "measure.json": ("calcium_mask.nii.gz", "calcium.json", "root_voxels.npz"),
-    "picture.json": ("qc.png", "picture.json"),
+    "picture.json": ("qc.png", "scan.html", "picture.json"),
 }
 COHORT = (
-    *("scans.csv", "calcium.csv", "segmentation.csv", "agreement.csv", "categories.csv"),
-    *("figures", "laboratory.csv", "laboratory_agreement.csv", "k_fits.csv", "curves"),
-    *("associations.csv", "report.html", "provenance.json"),
+    *("scans.csv", "calcium.csv", "scores.csv", "segmentation.csv", "agreement.csv"),
+    *("categories.csv", "figures", "laboratory.csv", "laboratory_agreement.csv", "k_fits.csv"),
+    *("associations.csv", "control_charts.csv", "drift.csv", "drift", "gallery.html", "assets"),
+    *("report.html", "provenance.json"),
 )
 RECORD = {"status": "ok", "stage": "x", "reason": "", "detail": ""}
 RULES = [
@@ -96,8 +97,8 @@ def make_results(config: Path) -> None:
             else:
                 path.mkdir()
             os.utime(path, (start + 0.2 * number,) * 2)
-    (results / "cohort/figures").mkdir(parents=True)
-    (results / "cohort/curves").mkdir()
+    for folder in ("figures", "drift", "assets"):
+        (results / "cohort" / folder).mkdir(parents=True)
     for number, name in enumerate(COHORT):
         path = results / "cohort" / name
         path.exists() or path.touch()
