@@ -6,17 +6,18 @@ import sys
 import zipfile
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pydicom
 import pytest
 from calcohort import volume
 from calcohort.outcomes import read_record, write_record
+from calcohort.report.picture import CALCIUM_COLOUR, ROOT_COLOUR
 from dicom_factory import KEY, NAME, PATIENT, along_normal, write_series
 from handback_factory import SLICES, hand_back, hand_back_scan, write_results, write_source
+from handback_readers import near, points_of_nifti, points_of_seg
+from highdicom.color import CIELabColor
 from highdicom.seg import segread
 from highdicom.sr import srread
-from scipy.spatial import cKDTree
+from PIL import ImageColor
 from scipy.spatial.transform import Rotation
 
 OBLIQUE = Rotation.from_euler("xyz", (25, -15, 40), degrees=True).as_matrix()
@@ -53,45 +54,6 @@ def made(folder, **source):
     write_results(dicom, results)
     assert hand_back(dicom, results, out).outcome == "written"
     return dicom, results, out
-
-
-def points_of_nifti(path):
-    """World points (LPS mm, rounded to 0.01) of a mask, by nibabel alone."""
-    image = nib.load(path)
-    ijk = np.argwhere(np.asarray(image.dataobj) > 0)
-    lps = nib.affines.apply_affine(image.affine, ijk) * (-1, -1, 1)
-    return points(lps)
-
-
-def points_of_seg(path, segment):
-    """World points of a segment, by pydicom alone, from each frame's own position."""
-    seg = pydicom.dcmread(path)
-    shared = seg.SharedFunctionalGroupsSequence[0]
-    cosines = shared.PlaneOrientationSequence[0].ImageOrientationPatient
-    along_row, along_column = np.array(cosines, float).reshape(2, 3)
-    between_rows, between_columns = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
-    found = []
-    for frame, groups in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber != segment:
-            continue
-        position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-        r, c = np.nonzero(frame)
-        across = np.outer(c, along_row) * between_columns
-        found.append(position + across + np.outer(r, along_column) * between_rows)
-    return points(np.concatenate(found))
-
-
-def points(lps):
-    return {tuple(point) for point in np.rint(np.asarray(lps) * 100).astype(int).tolist()}
-
-
-def near(one, other):
-    """Tell whether both sets are the same points to 0.02 mm."""
-    if len(one) != len(other):
-        return False
-    ours, theirs = np.array(sorted(one)), np.array(sorted(other))
-    distance, index = cKDTree(theirs).query(ours)
-    return distance.max() <= 2 and len(set(index)) == len(index)
 
 
 @pytest.mark.parametrize("name", ORIENTATIONS)
@@ -139,6 +101,14 @@ def test_segments_are_coded_and_belong_to_the_patient_and_study(scan):
     )
     assert calcium.segmented_property_type.value == "18115005"
     assert calcium.anatomic_regions[0].value == "8128003"
+
+
+def test_segments_have_the_colours_of_the_qc_picture(scan):
+    _, _, out = scan
+    seg = segread(out / "seg.dcm")
+    for number, colour in ((1, ROOT_COLOUR), (2, CALCIUM_COLOUR)):
+        lab = seg.get_segment_description(number).RecommendedDisplayCIELabValue
+        assert CIELabColor.from_dicom_value(lab).to_rgb() == ImageColor.getrgb(colour)
 
 
 def values_of(group):

@@ -11,14 +11,14 @@ from calcohort import __version__, volume
 from calcohort.dicom.find import Image
 from calcohort.handback.identity import Identity
 from calcohort.handback.seg import make_seg
-from calcohort.handback.source import Refused, find_images, opened, place_images
+from calcohort.handback.source import Refused, find_images, headers_of, opened, place_images
 from calcohort.handback.sr import formula, make_sr
 from calcohort.outcomes import OK, atomic_path, read_record
 
 RECORDS = ("series.json", "root.json", "calcium.json")
 IMAGES = ("ct.nii.gz", "root_mask.nii.gz", "calcium_mask.nii.gz")
 OBJECTS = ("seg.dcm", "sr.dcm")
-OBJECTS_VERSION = 1
+OBJECTS_VERSION = 2
 """Raise it when the same results shall make other objects: they get other UIDs."""
 
 
@@ -101,7 +101,7 @@ def _write(
         root_source=measured["root_source"],
         calcium_rule=formula(measured, measured["mask_rule"]),
     )
-    sr = make_sr([image.header for image in placed], seg, measured, identity=identity)
+    sr = make_sr(headers_of(placed), seg, measured, identity=identity)
     for name, made in zip(OBJECTS, (seg, sr), strict=True):
         with atomic_path(folder / name) as temporary:
             made.save_as(temporary)

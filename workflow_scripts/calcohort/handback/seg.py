@@ -2,6 +2,7 @@
 
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
+from highdicom.color import CIELabColor
 from highdicom.seg import (
     SegmentAlgorithmTypeValues,
     Segmentation,
@@ -11,9 +12,11 @@ from highdicom.seg import (
 
 from calcohort.handback import codes
 from calcohort.handback.identity import Identity
-from calcohort.handback.source import PlacedImage
+from calcohort.handback.source import PlacedImage, headers_of, is_enhanced
 
 ROOT_SEGMENT, CALCIUM_SEGMENT = 1, 2
+ROOT_COLOUR, CALCIUM_COLOUR = map(CIELabColor.from_string, ("#56B4E9", "#E69F00"))
+"""Those of the QC picture; viewers choose their own, each another, where a SEG names none."""
 
 
 def make_seg(
@@ -46,7 +49,7 @@ def make_seg(
     Segmentation
     """
     masks = {ROOT_SEGMENT: root} | ({CALCIUM_SEGMENT: calcium} if calcium.any() else {})
-    frames = np.stack([np.stack([i.of(m) for m in masks.values()], axis=-1) for i in images])
+    stacked = np.stack([np.stack([i.of(m) for m in masks.values()], axis=-1) for i in images])
     automatic = root_source == "network"
     descriptions = [
         SegmentDescription(
@@ -62,6 +65,7 @@ def make_seg(
             ),
             tracking_id="Aortic root",
             tracking_uid=identity.uid("tracking", "root"),
+            display_color=ROOT_COLOUR,
         ),
         SegmentDescription(
             segment_number=CALCIUM_SEGMENT,
@@ -75,11 +79,12 @@ def make_seg(
             anatomic_regions=[codes.AORTIC_ROOT],
             tracking_id="Calcium of the aortic root",
             tracking_uid=identity.uid("tracking", "calcium"),
+            display_color=CALCIUM_COLOUR,
         ),
     ]
     made = Segmentation(
-        source_images=[image.header for image in images],
-        pixel_array=frames.astype(np.uint8),
+        source_images=headers_of(images),
+        pixel_array=_frames(images, stacked.astype(np.uint8)),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions[: len(masks)],
         sop_instance_uid=identity.uid("seg"),
@@ -89,6 +94,16 @@ def make_seg(
         **identity.of_series("seg"),
     )
     return identity.settled(made)
+
+
+def _frames(images: list[PlacedImage], stacked: np.ndarray) -> np.ndarray:
+    """Masks of every frame of an enhanced CT, as highdicom wants them; of single images as is."""
+    whole = images[0].header
+    if not is_enhanced(whole):
+        return stacked
+    every = np.zeros((int(whole.NumberOfFrames), *stacked.shape[1:]), stacked.dtype)
+    every[[image.frame for image in images]] = stacked
+    return every
 
 
 def _algorithm(

@@ -25,6 +25,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 from calcohort.handback import codes
 from calcohort.handback.identity import Identity
 from calcohort.handback.seg import CALCIUM_SEGMENT, ROOT_SEGMENT
+from calcohort.handback.source import is_enhanced
 from calcohort.measure.thresholds import RULES
 
 
@@ -36,7 +37,7 @@ def make_sr(
     Parameters
     ----------
     images : list of Dataset
-        Headers of the source images that show the root.
+        Headers of the source images that show the root, or of the enhanced CT that does.
     seg : Segmentation
         The masks (`make_seg`).
     calcium : dict
@@ -48,7 +49,8 @@ def make_sr(
     -------
     ComprehensiveSR
         Volumes in mm³, thresholds and luminance in HU, counts without unit. The group of the rule
-        whose mask is segment 2 refers to it. The image library lists `images`.
+        whose mask is segment 2 refers to it. The image library lists single images; it has no
+        place for frames.
     """
     groups = [_root_group(seg, calcium, identity)]
     groups += [_rule_group(seg, calcium, rule, identity) for rule in calcium["rules"]]
@@ -64,7 +66,7 @@ def make_sr(
         procedure_reported=codes.CT_OF_HEART,
         imaging_measurements=groups,
         title=codes.REPORT,
-        referenced_images=images,
+        referenced_images=None if is_enhanced(images[0]) else images,
     )
     made = ComprehensiveSR(
         evidence=[*images, seg],
