@@ -14,8 +14,8 @@ def points_of_nifti(path):
     return points(lps)
 
 
-def points_of_seg(path, segment):
-    """World points of a segment, by pydicom alone, from each frame's own position."""
+def points_of_seg(path):
+    """World points of a SEG, by pydicom alone, from each frame's own position."""
     seg = pydicom.dcmread(path)
     shared = seg.SharedFunctionalGroupsSequence[0]
     cosines = shared.PlaneOrientationSequence[0].ImageOrientationPatient
@@ -23,8 +23,6 @@ def points_of_seg(path, segment):
     between_rows, between_columns = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
     found = []
     for frame, groups in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber != segment:
-            continue
         position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
         r, c = np.nonzero(frame)
         across = np.outer(c, along_row) * between_columns

@@ -33,16 +33,16 @@ def test_frames_of_an_enhanced_ct_get_their_masks(tmp_path, enhance):
     write_enhanced(dicom, enhance=enhance)
     write_results(dicom, results)
     assert hand_back(dicom, results, out).outcome == "written"
-    for segment, mask in ((1, "root_mask"), (2, "calcium_mask")):
-        wanted = points_of_nifti(results / f"{mask}.nii.gz")
-        assert near(wanted, points_of_seg(out / "seg.dcm", segment))
     source = pydicom.dcmread(dicom / "enhanced-0.dcm")
-    for groups in pydicom.dcmread(out / "seg.dcm").PerFrameFunctionalGroupsSequence:
-        named = groups.DerivationImageSequence[0].SourceImageSequence[0]
-        assert named.ReferencedSOPInstanceUID == source.SOPInstanceUID
-        frame = source.PerFrameFunctionalGroupsSequence[named.ReferencedFrameNumber - 1]
-        places = [each.PlanePositionSequence[0].ImagePositionPatient for each in (groups, frame)]
-        assert places[0] == places[1]
+    for kind in ("root", "calcium"):
+        seg = out / f"seg_{kind}.dcm"
+        assert near(points_of_nifti(results / f"{kind}_mask.nii.gz"), points_of_seg(seg))
+        for groups in pydicom.dcmread(seg).PerFrameFunctionalGroupsSequence:
+            named = groups.DerivationImageSequence[0].SourceImageSequence[0]
+            assert named.ReferencedSOPInstanceUID == source.SOPInstanceUID
+            frame = source.PerFrameFunctionalGroupsSequence[named.ReferencedFrameNumber - 1]
+            places = [g.PlanePositionSequence[0].ImagePositionPatient for g in (groups, frame)]
+            assert places[0] == places[1]
     report = srread(out / "sr.dcm")
     assert len(report.content.get_volumetric_roi_measurement_groups()) == 2
     assert source.SOPInstanceUID in str(report)
