@@ -1,6 +1,7 @@
-"""The OHIF viewer before an archive: its published build, and who serves both on one address."""
+"""The OHIF viewer before an archive: its published build, who serves both, and its handling."""
 
 import http.server
+import io
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import requests
+from PIL import Image
 
 VERSION = "3.13.2"
 LEFT_OUT = ("package/dist/ort/", "package/dist/dicom-microscopy-viewer/")
@@ -111,3 +114,80 @@ def served(dist: Path, archive: str, credentials: tuple[str, str]):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+class Viewer:
+    """A study open in the viewer, handled as a reader does.
+
+    Parameters
+    ----------
+    page : playwright.sync_api.Page
+        A page of the browser.
+    """
+
+    SLOW_MS = 90_000
+
+    def __init__(self, page) -> None:
+        self.page = page
+        page.set_default_timeout(self.SLOW_MS)
+
+    def open(self, address: str, study_uid: str) -> None:
+        """Open a study, and the panel of segmentations beside it."""
+        self.page.goto(f"{address}/viewer?StudyInstanceUIDs={study_uid}")
+        self.page.locator("[data-cy=study-browser-thumbnail] img").first.wait_for()
+        self.page.locator("[data-cy=panelSegmentation-btn]").click()
+
+    def series(self) -> list[str]:
+        """Modalities of the study's series, in the viewer's order."""
+        return self.page.locator("[data-cy=series-modality-label]").all_inner_texts()
+
+    def open_series(self, number: int) -> None:
+        """Double-click a series."""
+        self.page.locator(f"[data-series='{number}']").dblclick()
+
+    def load_segmentation(self, number: int, label: str) -> None:
+        """Open a SEG series and agree to load it; wait for its segment in the panel."""
+        self.open_series(number)
+        self.page.get_by_role("button", name="Yes", exact=True).click()
+        self._row(label).wait_for()
+        self.settled()
+
+    def toggle(self, label: str) -> None:
+        """Hide or show a segment, and wait for the picture to change."""
+        before = self.picture()
+        self._row(label).locator("[data-cy=data-row-visibility-toggle]").dispatch_event("click")
+        for _ in range(60):
+            self.page.wait_for_timeout(500)
+            if (self.picture() != before).any():
+                self.settled()
+                return
+        raise TimeoutError(f"{label}: the picture stays as it is")
+
+    def statistics(self, label: str) -> dict[str, str]:
+        """What the viewer itself measures of a segment: name to number and unit."""
+        self._row(label).hover()
+        lines = self.page.locator(".segment-statistics-body").locator("div.justify-between")
+        lines.first.wait_for()
+        told = dict(line.split("\n", 1) for line in lines.all_inner_texts())
+        self.page.mouse.move(1, 1)
+        return told
+
+    def picture(self) -> np.ndarray:
+        """RGB of the viewport ``[row, column, 3]``."""
+        content = self.page.locator("[data-cy=viewport-pane]").screenshot()
+        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+
+    def settled(self) -> None:
+        """Wait until the picture stands still."""
+        before = self.picture()
+        for _ in range(60):
+            self.page.wait_for_timeout(700)
+            now = self.picture()
+            if (now == before).all():
+                return
+            before = now
+        raise TimeoutError("the picture does not stand still")
+
+    def _row(self, label: str):
+        title = self.page.get_by_text(label, exact=True)
+        return self.page.locator("[data-cy=data-row]").filter(has=title)
