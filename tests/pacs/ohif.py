@@ -44,6 +44,9 @@ CONFIG = {
     "defaultDataSourceName": SOURCE["sourceName"],
     "dataSources": [SOURCE],
 }
+MEASURE = """() => services.segmentationService.getSegmentations().forEach(each =>
+    cornerstoneTools.segmentation.triggerSegmentationEvents
+        .triggerSegmentationDataModified(each.segmentationId))"""
 
 
 class Unavailable(Exception):
@@ -148,7 +151,10 @@ class Viewer:
     def load_segmentation(self, number: int, label: str) -> None:
         """Open a SEG series and agree to load it; wait for its segment in the panel."""
         self.open_series(number)
-        self.page.get_by_role("button", name="Yes", exact=True).click()
+        agree = self.page.get_by_role("button", name="Yes", exact=True)
+        agree.wait_for()
+        self.settled()
+        agree.click()
         self._row(label).wait_for()
         self.settled()
 
@@ -164,13 +170,22 @@ class Viewer:
         raise TimeoutError(f"{label}: the picture stays as it is")
 
     def statistics(self, label: str) -> dict[str, str]:
-        """What the viewer itself measures of a segment: name to number and unit."""
-        self._row(label).hover()
-        lines = self.page.locator(".segment-statistics-body").locator("div.justify-between")
-        lines.first.wait_for()
-        told = dict(line.split("\n", 1) for line in lines.all_inner_texts())
-        self.page.mouse.move(1, 1)
-        return told
+        """What the viewer itself measures of a segment: name to number and unit.
+
+        It measures when a segmentation's voxels have changed, which it is told here, as it does
+        not always measure what it has just loaded.
+        """
+        lines = self.page.locator(".segment-statistics-body div.justify-between")
+        for _ in range(12):
+            self.page.evaluate(MEASURE)
+            self.page.wait_for_timeout(2500)
+            self._row(label).hover()
+            self.page.wait_for_timeout(1500)
+            told = lines.all_inner_texts()
+            self.page.mouse.move(1, 1)
+            if told:
+                return dict(line.split("\n", 1) for line in told)
+        raise TimeoutError(f"{label}: the viewer tells no statistics")
 
     def picture(self) -> np.ndarray:
         """RGB of the viewport ``[row, column, 3]``."""
