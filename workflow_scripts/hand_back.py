@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from calcohort.dicom.convert import Limits
 from calcohort.handback.cohort import counts, hand_back_cohort
+from calcohort.handback.scan import objects_in
 from calcohort.handback.store import Ledger, store_objects
 from calcohort.keys import study_key
 from calcohort.lock import lock_results
@@ -73,7 +74,8 @@ def hand_back(asked: argparse.Namespace) -> int:
         ledger = Ledger(folder / "stored.tsv", node.name)
         with node.opened():
             stored, failed = store_objects(node, there, folder, ledger, tell)
-        tell(f"{stored} objects stored to {node.name}, {2 * len(there) - stored} there before")
+        known = sum(len(objects_in(folder / scan_id)) for scan_id in there) - stored
+        tell(f"{stored} objects stored to {node.name}, {known} there before")
         left += failed
     return SOME_LEFT if left else 0
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 TURNED = np.eye(4)
 TURNED[:3, :3] = Rotation.from_euler("xyz", (20, 10, -15), degrees=True).as_matrix()
 SCANS = {"upright": (500, "large", AFFINE), "turned": (600, "small", TURNED @ AFFINE)}
+SEGS = ("seg_root.dcm", "seg_calcium.dcm")
 NATIVE = {"native": (45, None, AFFINE)}
 
 
@@ -87,7 +88,7 @@ def handed_back(study, orthanc):
     code, output = command("hand_back", "--configfile", study, "--store")
     assert code == 0, output
     assert "written 2, not_measured 1" in output
-    assert "4 objects stored" in output
+    assert "6 objects stored" in output
     return study.parent / "private/handback"
 
 
@@ -101,12 +102,13 @@ def in_archive(orthanc, modality):
 
 
 def assert_archive_holds(orthanc, folder):
-    for modality, name in (("SEG", "seg.dcm"), ("SR", "sr.dcm")):
+    for modality, names in (("SEG", SEGS), ("SR", ("sr.dcm",))):
         stored = in_archive(orthanc, modality)
-        assert len(stored) == len(SCANS)
+        assert len(stored) == len(SCANS) * len(names)
         for scan in SCANS:
-            ours = pydicom.dcmread(folder / scan / name)
-            assert stored[str(ours.SOPInstanceUID)] == ours
+            for name in names:
+                ours = pydicom.dcmread(folder / scan / name)
+                assert stored[str(ours.SOPInstanceUID)] == ours
 
 
 def test_the_archive_holds_what_was_written(handed_back, orthanc):
@@ -146,7 +148,7 @@ def test_masks_of_the_archive_lie_on_the_pulled_images(handed_back, study, ortha
     }
     voxels = {"upright": 10 * 12 * 6, "turned": 5 * 5 * 4}
     for scan, expected in voxels.items():
-        seg = pydicom.dcmread(handed_back / scan / "seg.dcm")
+        seg = pydicom.dcmread(handed_back / scan / "seg_calcium.dcm")
         drawn = 0
         for frame, groups in zip(
             seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True
@@ -154,9 +156,8 @@ def test_masks_of_the_archive_lie_on_the_pulled_images(handed_back, study, ortha
             source = groups.DerivationImageSequence[0].SourceImageSequence[0]
             image = pydicom.dcmread(images[source.ReferencedSOPInstanceUID])
             hu = image.pixel_array * image.RescaleSlope + image.RescaleIntercept
-            if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 2:
-                np.testing.assert_array_equal(frame.astype(bool), hu == 1200)
-                drawn += int(frame.sum())
+            np.testing.assert_array_equal(frame.astype(bool), hu == 1200)
+            drawn += int(frame.sum())
         assert drawn == expected
 
 
@@ -165,7 +166,7 @@ def test_nothing_is_stored_twice(handed_back, study, orthanc):
     assert code == 0, output
     assert "unchanged 2" in output
     assert "0 objects stored" in output
-    assert len(in_archive(orthanc, "SEG")) == len(SCANS)
+    assert len(in_archive(orthanc, "SEG")) == len(SCANS) * len(SEGS)
 
 
 def test_stow_stores_the_same_objects(handed_back, study, orthanc):
@@ -177,7 +178,7 @@ def test_stow_stores_the_same_objects(handed_back, study, orthanc):
     web.write_text(yaml.safe_dump(yaml.safe_load(study.read_text()) | {"node": orthanc.web()}))
     code, output = command("hand_back", "--configfile", web, "--store")
     assert code == 0, output
-    assert "4 objects stored" in output
+    assert "6 objects stored" in output
     assert_archive_holds(orthanc, handed_back)
 
 
@@ -196,10 +197,10 @@ def test_who_was_not_measured_is_in_the_table_only(handed_back):
         "outcome": "not_measured",
         "detail": "no_contrast",
     }
-    assert not (handed_back / "native/seg.dcm").exists()
+    assert not list((handed_back / "native").glob("*.dcm"))
 
 
-@pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm"])
+@pytest.mark.parametrize("name", [*SEGS, "sr.dcm"])
 def test_validators_find_no_error(handed_back, name):
     """David Clunie's dciodvfy, and for the report dcmtk's check of the template's relationships."""
     for scan in SCANS:
@@ -217,7 +218,7 @@ def test_slicers_library_reads_both(handed_back, study, tmp_path):
     """dcmqi, the library by which 3D Slicer loads SEG and TID 1500."""
     tools = Path(sys.executable).parent
     for scan in SCANS:
-        seg, sr = handed_back / scan / "seg.dcm", handed_back / scan / "sr.dcm"
+        seg, sr = handed_back / scan / "seg_root.dcm", handed_back / scan / "sr.dcm"
         folder = tmp_path / scan
         folder.mkdir()
         for tool, *arguments in (

@@ -6,17 +6,18 @@ import sys
 import zipfile
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pydicom
 import pytest
 from calcohort import volume
 from calcohort.outcomes import read_record, write_record
+from calcohort.report.picture import CALCIUM_COLOUR, ROOT_COLOUR
 from dicom_factory import KEY, NAME, PATIENT, along_normal, write_series
 from handback_factory import SLICES, hand_back, hand_back_scan, write_results, write_source
+from handback_readers import near, points_of_nifti, points_of_seg
+from highdicom.color import CIELabColor
 from highdicom.seg import segread
 from highdicom.sr import srread
-from scipy.spatial import cKDTree
+from PIL import ImageColor
 from scipy.spatial.transform import Rotation
 
 OBLIQUE = Rotation.from_euler("xyz", (25, -15, 40), degrees=True).as_matrix()
@@ -31,6 +32,7 @@ ORIENTATIONS = {
     "oblique, slices reversed": (tuple(OBLIQUE[:, :2].T.ravel()), -2.0),
 }
 TOOLS = Path(sys.executable).parent
+SEGS = ("seg_root.dcm", "seg_calcium.dcm")
 
 
 @pytest.fixture(scope="module")
@@ -55,59 +57,22 @@ def made(folder, **source):
     return dicom, results, out
 
 
-def points_of_nifti(path):
-    """World points (LPS mm, rounded to 0.01) of a mask, by nibabel alone."""
-    image = nib.load(path)
-    ijk = np.argwhere(np.asarray(image.dataobj) > 0)
-    lps = nib.affines.apply_affine(image.affine, ijk) * (-1, -1, 1)
-    return points(lps)
-
-
-def points_of_seg(path, segment):
-    """World points of a segment, by pydicom alone, from each frame's own position."""
-    seg = pydicom.dcmread(path)
-    shared = seg.SharedFunctionalGroupsSequence[0]
-    cosines = shared.PlaneOrientationSequence[0].ImageOrientationPatient
-    along_row, along_column = np.array(cosines, float).reshape(2, 3)
-    between_rows, between_columns = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
-    found = []
-    for frame, groups in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber != segment:
-            continue
-        position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-        r, c = np.nonzero(frame)
-        across = np.outer(c, along_row) * between_columns
-        found.append(position + across + np.outer(r, along_column) * between_rows)
-    return points(np.concatenate(found))
-
-
-def points(lps):
-    return {tuple(point) for point in np.rint(np.asarray(lps) * 100).astype(int).tolist()}
-
-
-def near(one, other):
-    """Tell whether both sets are the same points to 0.02 mm."""
-    if len(one) != len(other):
-        return False
-    ours, theirs = np.array(sorted(one)), np.array(sorted(other))
-    distance, index = cKDTree(theirs).query(ours)
-    return distance.max() <= 2 and len(set(index)) == len(index)
-
-
 @pytest.mark.parametrize("name", ORIENTATIONS)
 def test_masks_come_back_where_they_were(tmp_path, name):
     iop, step_mm = ORIENTATIONS[name]
     _, results, out = made(tmp_path, iop=iop, step_mm=step_mm)
-    command = [TOOLS / "segimage2itkimage", "--inputDICOM", out / "seg.dcm", "-t", "nii"]
-    read = subprocess.run(
-        [*map(str, [*command, "--outputDirectory", tmp_path])], capture_output=True, text=True
-    )
-    assert read.returncode == 0, read.stdout + read.stderr
-    for segment, mask in ((1, "root_mask"), (2, "calcium_mask")):
-        wanted = points_of_nifti(results / f"{mask}.nii.gz")
+    for kind in ("root", "calcium"):
+        seg, folder = out / f"seg_{kind}.dcm", tmp_path / kind
+        folder.mkdir()
+        command = [TOOLS / "segimage2itkimage", "--inputDICOM", seg, "-t", "nii"]
+        read = subprocess.run(
+            [*map(str, [*command, "--outputDirectory", folder])], capture_output=True, text=True
+        )
+        assert read.returncode == 0, read.stdout + read.stderr
+        wanted = points_of_nifti(results / f"{kind}_mask.nii.gz")
         assert wanted
-        assert near(wanted, points_of_seg(out / "seg.dcm", segment))
-        assert near(wanted, points_of_nifti(tmp_path / f"{segment}.nii.gz"))
+        assert near(wanted, points_of_seg(seg))
+        assert near(wanted, points_of_nifti(folder / "1.nii.gz"))
 
 
 def test_each_frame_names_the_image_it_lies_on(scan):
@@ -116,29 +81,40 @@ def test_each_frame_names_the_image_it_lies_on(scan):
         str(header.SOPInstanceUID): list(header.ImagePositionPatient)
         for header in map(pydicom.dcmread, dicom.iterdir())
     }
-    seg = pydicom.dcmread(out / "seg.dcm")
-    for groups in seg.PerFrameFunctionalGroupsSequence:
-        source = groups.DerivationImageSequence[0].SourceImageSequence[0]
-        position = groups.PlanePositionSequence[0].ImagePositionPatient
-        assert list(position) == places[source.ReferencedSOPInstanceUID]
+    for name in SEGS:
+        seg = pydicom.dcmread(out / name)
+        for groups in seg.PerFrameFunctionalGroupsSequence:
+            source = groups.DerivationImageSequence[0].SourceImageSequence[0]
+            position = groups.PlanePositionSequence[0].ImagePositionPatient
+            assert list(position) == places[source.ReferencedSOPInstanceUID]
 
 
 def test_segments_are_coded_and_belong_to_the_patient_and_study(scan):
     dicom, _, out = scan
     header = pydicom.dcmread(next(dicom.iterdir()))
-    for made_object in (segread(out / "seg.dcm"), srread(out / "sr.dcm")):
+    segs = [segread(out / name) for name in SEGS]
+    for made_object in (*segs, srread(out / "sr.dcm")):
         assert (made_object.PatientID, made_object.PatientName) == (PATIENT, NAME)
         assert made_object.StudyInstanceUID == header.StudyInstanceUID
         assert made_object.SeriesInstanceUID != header.SeriesInstanceUID
-    seg = segread(out / "seg.dcm")
-    assert seg.FrameOfReferenceUID == header.FrameOfReferenceUID
-    root, calcium = (seg.get_segment_description(number) for number in (1, 2))
+    for seg in segs:
+        assert seg.FrameOfReferenceUID == header.FrameOfReferenceUID
+        assert seg.number_of_segments == 1
+    root, calcium = (seg.get_segment_description(1) for seg in segs)
     assert (root.segmented_property_type.value, root.algorithm_type.value) == (
         "8128003",
         "AUTOMATIC",
     )
     assert calcium.segmented_property_type.value == "18115005"
     assert calcium.anatomic_regions[0].value == "8128003"
+
+
+def test_segments_have_the_colours_of_the_qc_picture(scan):
+    _, _, out = scan
+    for name, colour in zip(SEGS, (ROOT_COLOUR, CALCIUM_COLOUR), strict=True):
+        description = segread(out / name).get_segment_description(1)
+        lab = description.RecommendedDisplayCIELabValue
+        assert CIELabColor.from_dicom_value(lab).to_rgb() == ImageColor.getrgb(colour)
 
 
 def values_of(group):
@@ -163,11 +139,10 @@ def test_the_report_holds_every_number(scan):
             "111038": (rule["lesion_count"], "1"),
             "threshold": (pytest.approx(rule["threshold_hu"]), "[hnsf'U]"),
         }
-    seg = segread(out / "seg.dcm")
-    for number, group in ((1, root), (2, main)):
+    for name, group in zip(SEGS, (root, main), strict=True):
         segment = group.referenced_segment
-        assert segment.referenced_sop_instance_uid == seg.SOPInstanceUID
-        assert segment.referenced_segment_numbers == [number]
+        assert segment.referenced_sop_instance_uid == segread(out / name).SOPInstanceUID
+        assert segment.referenced_segment_numbers == [1]
 
 
 def test_a_root_without_calcium_has_no_calcium_segment_but_a_measured_nought(tmp_path):
@@ -175,7 +150,8 @@ def test_a_root_without_calcium_has_no_calcium_segment_but_a_measured_nought(tmp
     write_source(dicom)
     write_results(dicom, results, with_calcium=False)
     assert hand_back(dicom, results, out).outcome == "written"
-    assert segread(out / "seg.dcm").number_of_segments == 1
+    assert sorted(path.name for path in out.iterdir()) == ["seg_root.dcm", "sr.dcm"]
+    assert hand_back(dicom, results, out).outcome == "unchanged"
     report = srread(out / "sr.dcm").content
     assert len(report.get_volumetric_roi_measurement_groups()) == 1
     for group in report.get_image_measurement_groups():
@@ -185,7 +161,7 @@ def test_a_root_without_calcium_has_no_calcium_segment_but_a_measured_nought(tmp
 def test_the_same_results_make_the_same_objects_once(scan, tmp_path):
     dicom, results, out = scan
     first = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert set(first) == {"seg.dcm", "sr.dcm"}
+    assert set(first) == {*SEGS, "sr.dcm"}
     assert hand_back(dicom, results, out).outcome == "unchanged"
     again = tmp_path / "again"
     assert hand_back(dicom, results, again).outcome == "written"
@@ -302,11 +278,11 @@ def test_a_zip_is_read_as_its_folder_is(scan, tmp_path):
     with zipfile.ZipFile(tmp_path / "scan.zip", "w") as archive:
         for path in dicom.iterdir():
             archive.write(path, path.name)
-    first = (out / "seg.dcm").read_bytes()
-    (out / "seg.dcm").unlink()
+    first = (out / "seg_calcium.dcm").read_bytes()
+    (out / "seg_calcium.dcm").unlink()
     assert hand_back(tmp_path / "scan.zip", results, out).outcome == "written"
-    assert (out / "seg.dcm").read_bytes() == first
-    assert sorted(path.name for path in out.iterdir()) == ["seg.dcm", "sr.dcm"]
+    assert (out / "seg_calcium.dcm").read_bytes() == first
+    assert sorted(path.name for path in out.iterdir()) == sorted([*SEGS, "sr.dcm"])
 
 
 def test_a_given_root_is_not_called_automatic(tmp_path):
@@ -316,5 +292,5 @@ def test_a_given_root_is_not_called_automatic(tmp_path):
     record = read_record(results / "calcium.json")
     write_record(results / "calcium.json", record | {"root_source": "sheet"})
     hand_back(dicom, results, out)
-    root = segread(out / "seg.dcm").get_segment_description(1)
+    root = segread(out / "seg_root.dcm").get_segment_description(1)
     assert root.algorithm_type.value == "SEMIAUTOMATIC"

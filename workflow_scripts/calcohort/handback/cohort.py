@@ -34,7 +34,7 @@ def hand_back_cohort(
     results : Path
         The study's results.
     folder : Path
-        Where each scan's `seg.dcm` and `sr.dcm` go, in a folder of its scan_id.
+        Where each scan's objects go, in a folder of its scan_id.
     key, max_archive_bytes
         See `hand_back_scan`.
     jobs : int

@@ -7,7 +7,11 @@ from typing import Any
 from highdicom import SOPClass
 from pydicom.uid import generate_uid
 
-SERIES_NUMBERS = {"seg": 9801, "sr": 9802}
+SERIES = {
+    "root": (9801, "SEG: aortic root"),
+    "calcium": (9802, "SEG: calcium of the aortic root"),
+    "sr": (9803, "SR: aortic root calcium"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,19 @@ class Identity:
         return generate_uid(entropy_srcs=[self.fingerprint, *names])
 
     def of_series(self, kind: str) -> dict[str, Any]:
-        """Arguments that highdicom wants for the series of a ``seg`` or ``sr``."""
+        """Arguments that highdicom wants for the object of a kind of `SERIES` and its series."""
+        number, description = SERIES[kind]
         date, time = self.measured.date(), self.measured.time()
         return {
+            "sop_instance_uid": self.uid(kind),
             "series_instance_uid": self.uid("series", kind),
-            "series_number": SERIES_NUMBERS[kind],
+            "series_number": number,
             "instance_number": 1,
             "manufacturer": "Calcohort",
             "manufacturer_model_name": "Calcohort",
             "software_versions": self.version,
             "device_serial_number": self.version,
-            "series_description": f"Calcohort {kind.upper()}: aortic root calcium, research only",
+            "series_description": f"Calcohort {description}, research only",
             "content_date": date,
             "content_time": time,
             "series_date": date,
@@ -58,5 +64,5 @@ class Identity:
                 equipment.ContributionDateTime = self.measured
         for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
             for item in made.get(keyword, ()):
-                item.DimensionOrganizationUID = self.uid("dimensions")
+                item.DimensionOrganizationUID = self.uid("dimensions", made.SOPInstanceUID)
         return made

@@ -1,24 +1,26 @@
-"""Hand back one scan: from its results and its source to `seg.dcm` and `sr.dcm`."""
+"""Hand back one scan: from its results and its source to DICOM objects of its study."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pydicom
 
 from calcohort import __version__, volume
 from calcohort.dicom.find import Image
 from calcohort.handback.identity import Identity
-from calcohort.handback.seg import make_seg
-from calcohort.handback.source import Refused, find_images, opened, place_images
+from calcohort.handback.seg import make_calcium_seg, make_root_seg
+from calcohort.handback.source import Refused, find_images, headers_of, opened, place_images
 from calcohort.handback.sr import formula, make_sr
 from calcohort.outcomes import OK, atomic_path, read_record
 
 RECORDS = ("series.json", "root.json", "calcium.json")
 IMAGES = ("ct.nii.gz", "root_mask.nii.gz", "calcium_mask.nii.gz")
-OBJECTS = ("seg.dcm", "sr.dcm")
-OBJECTS_VERSION = 1
+OBJECTS = {"root": "seg_root.dcm", "calcium": "seg_calcium.dcm", "sr": "sr.dcm"}
+"""Kind to file name; a root without calcium has no object of the kind ``calcium``."""
+OBJECTS_VERSION = 2
 """Raise it when the same results shall make other objects: they get other UIDs."""
 
 
@@ -49,7 +51,7 @@ def hand_back_scan(
     source : Path
         Its DICOM, as the sheet names it.
     folder : Path
-        Where `seg.dcm` and `sr.dcm` go. They name the patient.
+        Where its objects go (`OBJECTS`). They name the patient.
     key : bytes
         The study's key, by which the converted series is known again.
     max_archive_bytes : float
@@ -67,7 +69,7 @@ def hand_back_scan(
         why = ended["reason"] if ended else "the chain has not come to its end"
         return HandedBack(scan_id, "not_measured", why)
     identity = _identity(results)
-    if _holds(folder, identity):
+    if _holds(folder, records["calcium.json"], identity):
         return HandedBack(scan_id, "unchanged")
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -93,18 +95,23 @@ def _write(
     measured = records["calcium.json"]
     error_mm = records["series.json"]["position_error_mm"] or 0.0
     placed = [i for i in place_images(images, ct, error_mm) if i.of(root).any()]
-    seg = make_seg(
-        placed,
-        root,
-        calcium,
-        identity=identity,
-        root_source=measured["root_source"],
-        calcium_rule=formula(measured, measured["mask_rule"]),
+    root_seg = make_root_seg(placed, root, identity=identity, root_source=measured["root_source"])
+    made = {"root": root_seg}
+    if calcium.any():
+        rule = formula(measured, measured["mask_rule"])
+        made["calcium"] = make_calcium_seg(placed, calcium, identity=identity, rule=rule)
+    made["sr"] = make_sr(
+        headers_of(placed), root_seg, made.get("calcium"), measured, identity=identity
     )
-    sr = make_sr([image.header for image in placed], seg, measured, identity=identity)
-    for name, made in zip(OBJECTS, (seg, sr), strict=True):
-        with atomic_path(folder / name) as temporary:
-            made.save_as(temporary)
+    _remove(folder)
+    for kind, dataset in made.items():
+        with atomic_path(folder / OBJECTS[kind]) as temporary:
+            dataset.save_as(temporary)
+
+
+def objects_in(folder: Path) -> list[Path]:
+    """Objects that lie in a scan's folder, what the report refers to before the report."""
+    return [path for name in OBJECTS.values() if (path := folder / name).is_file()]
 
 
 def _identity(results: Path) -> Identity:
@@ -115,16 +122,15 @@ def _identity(results: Path) -> Identity:
     return Identity(digest.hexdigest(), measured.replace(microsecond=0), __version__)
 
 
-def _holds(folder: Path, identity: Identity) -> bool:
+def _holds(folder: Path, calcium: dict[str, Any], identity: Identity) -> bool:
     """Tell whether the folder holds the objects of these very results."""
-    paths = [folder / name for name in OBJECTS]
-    if not all(path.is_file() for path in paths):
-        return False
+    volumes_mm3 = {rule["rule"]: rule["calcium_volume_mm3"] for rule in calcium["rules"]}
+    without = set() if volumes_mm3[calcium["mask_rule"]] > 0 else {"calcium"}
     tags = ["SOPInstanceUID"]
-    uids = [pydicom.dcmread(p, specific_tags=tags).SOPInstanceUID for p in paths]
-    return uids == [identity.uid("seg"), identity.uid("sr")]
+    uids = [pydicom.dcmread(p, specific_tags=tags).SOPInstanceUID for p in objects_in(folder)]
+    return uids == [identity.uid(kind) for kind in OBJECTS if kind not in without]
 
 
 def _remove(folder: Path) -> None:
-    for name in OBJECTS:
-        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("*.dcm"):
+        path.unlink()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from calcohort.dicom.decode import decode_hu
+from calcohort.dicom.decode import decode_each
 from calcohort.dicom.find import ENHANCED_CT, Image, find_series, numbers
 from calcohort.dicom.multiframe import take_frames_apart
 from calcohort.dicom.nifti import SUFFIXES
@@ -52,13 +52,16 @@ class PlacedImage:
     Attributes
     ----------
     header : Dataset
-        All elements but the pixels.
+        All elements of its file but the pixels.
     index : tuple of ndarray
         Voxel ``(k, j, i)`` of every pixel, broadcasting to ``[row, column]``.
+    frame : int
+        Its place in its file, from 0; the frames of an enhanced CT share one `header`.
     """
 
     header: pydicom.Dataset
     index: tuple[np.ndarray, np.ndarray, np.ndarray]
+    frame: int
 
     def of(self, array: np.ndarray) -> np.ndarray:
         """Return the pixels ``[row, column]`` of this image out of an array ``[k, j, i]``."""
@@ -137,27 +140,48 @@ def place_images(images: tuple[Image, ...], ct: Volume, error_mm: float) -> list
     ------
     Refused
         When an image does not lie on the grid (the scan was resampled), a voxel has no image or
-        two, an image holds other HU than the scan, or lacks a UID.
+        two, an image holds other HU than the scan, or lacks a UID; when an enhanced CT is not one
+        file.
     """
+    paths = {image.path for image in images}
+    if len(paths) > 1 and is_enhanced(images[0].header):
+        raise Refused("the source is several files of enhanced CT; only one can be referred to")
+    headers = {path: _header(path) for path in paths}
     covered = np.zeros(ct.array.shape, dtype=bool)
     placed = []
     for image in images:
-        if image.header.get("SOPClassUID") in ENHANCED_CT:
-            raise Refused("the source is multi-frame (enhanced) CT, which is not handed back yet")
         index = _pixel_index(image.header, ct.grid, SAME_MM + error_mm)
         if covered[index].any():
             raise Refused("two images of the source lie at one place of the converted scan")
         covered[index] = True
-        try:
-            hu = np.rint(decode_hu(image))
-        except Excluded as problem:
-            raise Refused(problem.detail) from problem
-        if not np.array_equal(np.maximum(hu, AIR_HU), np.maximum(ct.array[index], AIR_HU)):
-            raise Refused("the source holds other values than the converted scan: it has changed")
-        placed.append(PlacedImage(_header(image.path), index))
+        placed.append(PlacedImage(headers[image.path], index, image.frame))
     if not covered.all():
         raise Refused("the source has fewer images than the converted scan has slices")
+    _compare_values(images, placed, ct)
     return sorted(placed, key=lambda image: tuple(int(np.min(part)) for part in image.index))
+
+
+def is_enhanced(header: pydicom.Dataset) -> bool:
+    """Tell whether a file is enhanced CT, whose images are frames."""
+    return header.get("SOPClassUID") in ENHANCED_CT
+
+
+def headers_of(images: list[PlacedImage]) -> list[pydicom.Dataset]:
+    """Headers of the files that hold `images`, each once."""
+    return list({id(image.header): image.header for image in images}.values())
+
+
+def _compare_values(images: tuple[Image, ...], placed: list[PlacedImage], ct: Volume) -> None:
+    """Refuse images that hold other HU than the scan; what lies below −1024 HU is air."""
+    try:
+        for number, hu in decode_each(images):
+            of_scan = placed[number].of(ct.array)
+            if not np.array_equal(np.maximum(np.rint(hu), AIR_HU), np.maximum(of_scan, AIR_HU)):
+                raise Refused(
+                    "the source holds other values than the converted scan: it has changed"
+                )
+    except Excluded as problem:
+        raise Refused(problem.detail) from problem
 
 
 def _header(path: Path) -> pydicom.Dataset:
@@ -169,7 +193,18 @@ def _header(path: Path) -> pydicom.Dataset:
     for keyword in MAY_BE_EMPTY:
         if keyword not in header:
             setattr(header, keyword, "")
+    if is_enhanced(header):
+        _share_plane(header)
     return header
+
+
+def _share_plane(header: pydicom.Dataset) -> None:
+    """Move what all frames have in common, as they lie on one grid, to where highdicom looks."""
+    shared = header.SharedFunctionalGroupsSequence[0]
+    first = header.PerFrameFunctionalGroupsSequence[0]
+    for macro in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if macro not in shared:
+            shared[macro] = first[macro]
 
 
 def _pixel_index(header: pydicom.Dataset, grid: Grid, tolerance_mm: float) -> tuple:

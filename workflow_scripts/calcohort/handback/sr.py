@@ -24,21 +24,27 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from calcohort.handback import codes
 from calcohort.handback.identity import Identity
-from calcohort.handback.seg import CALCIUM_SEGMENT, ROOT_SEGMENT
+from calcohort.handback.seg import SEGMENT
+from calcohort.handback.source import is_enhanced
 from calcohort.measure.thresholds import RULES
 
 
 def make_sr(
-    images: list[Dataset], seg: Segmentation, calcium: dict[str, Any], *, identity: Identity
+    images: list[Dataset],
+    root_seg: Segmentation,
+    calcium_seg: Segmentation | None,
+    calcium: dict[str, Any],
+    *,
+    identity: Identity,
 ) -> ComprehensiveSR:
     """Make the report: a group for the root, and one for each threshold rule.
 
     Parameters
     ----------
     images : list of Dataset
-        Headers of the source images that show the root.
-    seg : Segmentation
-        The masks (`make_seg`).
+        Headers of the source images that show the root, or of the enhanced CT that does.
+    root_seg, calcium_seg : Segmentation
+        The masks; None for a root without calcium.
     calcium : dict
         The record of `measure`, status ok.
     identity : Identity
@@ -48,10 +54,11 @@ def make_sr(
     -------
     ComprehensiveSR
         Volumes in mm³, thresholds and luminance in HU, counts without unit. The group of the rule
-        whose mask is segment 2 refers to it. The image library lists `images`.
+        whose mask `calcium_seg` is refers to it. The image library lists single images; it has no
+        place for frames.
     """
-    groups = [_root_group(seg, calcium, identity)]
-    groups += [_rule_group(seg, calcium, rule, identity) for rule in calcium["rules"]]
+    groups = [_root_group(root_seg, calcium, identity)]
+    groups += [_rule_group(calcium_seg, calcium, rule, identity) for rule in calcium["rules"]]
     device = DeviceObserverIdentifyingAttributes(
         uid=identity.uid("device"), name="Calcohort", model_name="Calcohort"
     )
@@ -64,12 +71,11 @@ def make_sr(
         procedure_reported=codes.CT_OF_HEART,
         imaging_measurements=groups,
         title=codes.REPORT,
-        referenced_images=images,
+        referenced_images=None if is_enhanced(images[0]) else images,
     )
     made = ComprehensiveSR(
-        evidence=[*images, seg],
+        evidence=[*images, *(seg for seg in (root_seg, calcium_seg) if seg is not None)],
         content=report,
-        sop_instance_uid=identity.uid("sr"),
         is_complete=True,
         is_verified=False,
         **identity.of_series("sr"),
@@ -80,7 +86,7 @@ def make_sr(
 def _root_group(seg: Segmentation, calcium: dict[str, Any], identity: Identity):
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking("Aortic root", identity.uid("tracking", "root")),
-        referenced_segment=_segment(seg, ROOT_SEGMENT),
+        referenced_segment=_segment(seg),
         finding_type=codes.AORTIC_ROOT,
         measurements=[
             _volume(calcium["root_volume_mm3"]),
@@ -116,13 +122,12 @@ def _rule_group(seg, calcium: dict[str, Any], rule: dict[str, Any], identity: Id
         ],
         "qualitative_evaluations": [_status()],
     }
-    if name == calcium["mask_rule"] and rule["calcium_volume_mm3"] > 0:
+    if name == calcium["mask_rule"] and seg is not None:
         common["tracking_identifier"] = _tracking(
             f"Calcium of the aortic root, {name}", identity.uid("tracking", "calcium")
         )
-        segment = _segment(seg, CALCIUM_SEGMENT)
         return VolumetricROIMeasurementsAndQualitativeEvaluations(
-            referenced_segment=segment, **common
+            referenced_segment=_segment(seg), **common
         )
     return MeasurementsAndQualitativeEvaluations(**common)
 
@@ -133,12 +138,12 @@ def formula(calcium: dict[str, Any], rule: str) -> str:
     return f"{text}, k = {calcium['k']:g}" if "k " in text else text
 
 
-def _segment(seg: Segmentation, number: int) -> ReferencedSegment:
+def _segment(seg: Segmentation) -> ReferencedSegment:
     source = seg.ReferencedSeriesSequence[0].SeriesInstanceUID
     return ReferencedSegment(
         seg.SOPClassUID,
         seg.SOPInstanceUID,
-        number,
+        SEGMENT,
         source_series=SourceSeriesForSegmentation(source),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 
-from calcohort.handback.scan import OBJECTS
+from calcohort.handback.scan import objects_in
 from calcohort.node.node import Node, NodeTrouble, patiently
 
 COLUMNS = ("node", "sop_instance_uid", "scan_id", "object", "time_utc")
@@ -73,7 +73,7 @@ def store_objects(
     """
     before, failed = len(ledger.stored), 0
     for scan_id in scan_ids:
-        paths = [folder / scan_id / name for name in OBJECTS]
+        paths = objects_in(folder / scan_id)
 
         def store(scan_id=scan_id, paths=paths) -> None:
             uids = {
