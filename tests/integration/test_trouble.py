@@ -25,7 +25,7 @@ def log_of(folder, rule):
 
 
 def test_weights_with_a_wrong_hash_stop_the_networks_with_a_sentence(tmp_path):
-    wrong = {"localise": {"network": {"sha256": "0" * 64}}}
+    wrong = {"localise": {"network": {"sha256": "0" * 64}}, "trained_on": {"localise": None}}
     config = make_study(tmp_path, **wrong)
     without_masks(config)
     assert run(config)[0] != 0
