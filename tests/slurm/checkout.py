@@ -32,7 +32,7 @@ class Site:
             profile["set-resources"][rule] |= {"gpu": 1}
         profile |= {
             "slurm-status-command": "squeue",  # no accounting on the test cluster
-            "slurm-init-seconds-before-status-checks": 5,
+            "slurm-init-seconds-before-status-checks": 2,
             "latency-wait": 10,
         }
         (folder / "slurm").mkdir()
