@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is imported
+from calcohort.networks.augment import EXTRA
 from calcohort.networks.data import VALIDATION_SEED, add_store_options, draw_cases, make_store
 from calcohort.outcomes import UserError
 
@@ -19,6 +20,13 @@ from calcohort.outcomes import UserError
 def _stage(text: str) -> tuple[tuple[int, ...], int]:
     shape, steps = text.split(":")
     return tuple(int(side) for side in shape.split("x")), int(steps)
+
+
+def _amount(text: str) -> tuple[str, float]:
+    name, amount = text.split("=")
+    if name not in EXTRA:
+        raise ValueError(name)
+    return name, float(amount)
 
 
 def _arguments() -> argparse.Namespace:
@@ -32,6 +40,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--mirror", action="store_true", help="the paper's horizontal flip")
+    parser.add_argument(
+        "--augmentation", type=_amount, action="append", default=[], metavar="NAME=AMOUNT",
+        help=f"beyond the paper's: {', '.join(EXTRA)}; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--validation-phantoms", type=int, default=6, help="of each family that is trained on"
@@ -64,6 +76,7 @@ def main() -> None:
     plan = Plan(
         options.network, tuple(options.stage), options.filters, options.depth,
         options.learning_rate, options.mirror, options.seed,
+        augmentation=dict(options.augmentation),
     )  # fmt: skip
     weights = options.weights or Path("models") / f"{options.network}.weights.h5"
     folder = options.folder or Path("results/training") / options.network

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 from calcohort.networks import data
-from calcohort.networks.augment import draw_patch, vary_luminance
+from calcohort.networks.augment import draw_patch, shift_brightness
 from calcohort.networks.data import Case, make_store
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
 from calcohort.networks.plan import Plan
@@ -256,11 +256,11 @@ def test_a_patch_larger_than_the_sample_is_padded_as_at_inference():
     assert shapes == {(24, 32, 40), (16, 24, 32)}
 
 
-def test_luminance_varies_by_chance_and_repeats_by_seed():
+def test_brightness_shifts_by_chance_and_repeats_by_seed():
     image = small_volume()
-    changed = [vary_luminance(image, np.random.default_rng(seed)) for seed in range(20)]
+    changed = [shift_brightness(image, np.random.default_rng(seed)) for seed in range(20)]
     assert 0 < sum(np.array_equal(image, other) for other in changed) < 10
-    assert np.array_equal(changed[3], vary_luminance(image, np.random.default_rng(3)))
+    assert np.array_equal(changed[3], shift_brightness(image, np.random.default_rng(3)))
     assert all(other.dtype == np.float32 for other in changed)
 
 

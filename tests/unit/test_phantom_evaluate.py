@@ -58,7 +58,14 @@ def make_run(folder, dice=(0.96, 0.96, 0.94, 0.90)):
     )
     segmentation.to_csv(cohort / "segmentation.csv", index=False)
     calcium = [
-        {"scan_id": scan, "rule": rule, "threshold_hu": hu, "calcium_volume_mm3": volume}
+        {
+            "scan_id": scan,
+            "rule": rule,
+            "threshold_hu": hu,
+            "calcium_volume_mm3": volume,
+            "volume_low_mm3": volume - 2,
+            "volume_high_mm3": volume + 1,
+        }
         for scan, lm, volume in zip(IDS, LM_HU, FOUND_MM3, strict=True)
         for rule, hu in {
             "F1": 600.0,
@@ -100,6 +107,13 @@ def test_a_dice_just_below_the_line_is_not_met(tmp_path):
     assert [line.is_met for line in lines] == [True] * 3 + [False] + [True] * 4
     row = cells(run[2].read_text(), "Acceptance", "Dice of the root, least: ≥ 0.88")
     assert row[1:] == ["0.8799", "**not met**"]
+
+
+def test_scans_whose_interval_holds_the_volume_in_the_true_root_are_counted(tmp_path):
+    """The intervals are 8 to 11, 100 to 103, 196 to 199 and 298 to 301."""
+    run = make_run(tmp_path)
+    write_evaluation(*run)
+    assert "in the true root of 2 of 4 scans." in run[2].read_text()
 
 
 def test_a_scan_that_was_not_segmented_leaves_lines_unmet():

@@ -126,3 +126,13 @@ def test_contrast_mixing_keeps_the_order_of_intensities():
     curves = [roughen(ramp, np.random.default_rng(s), contrast_mixing=0.3) for s in range(10)]
     assert all((np.diff(curve.ravel()) >= 0).all() for curve in curves)
     assert max(np.abs(curve - ramp).max() for curve in curves) > 0.1
+
+
+def test_gamma_bends_and_contrast_stretches_within_their_amounts():
+    ramp = np.linspace(0, 1, 1000).reshape(10, 10, 10)
+    for seed in range(10):
+        bent = roughen(ramp, np.random.default_rng(seed), gamma=0.25)
+        assert (bent >= ramp**1.25 - 1e-6).all() and (bent <= ramp**0.8 + 1e-6).all()
+        stretched = roughen(ramp, np.random.default_rng(seed), contrast=0.15)
+        assert stretched.mean() == pytest.approx(ramp.mean())
+        assert 0.85 <= stretched.std() / ramp.std() <= 1.15

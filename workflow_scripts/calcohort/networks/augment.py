@@ -1,7 +1,7 @@
 """Random changes of training samples, each with a probability of 0.5.
 
-`draw_patch`, `vary_luminance` and `flip` are those of paper 000, section IV.A; `deform` and
-`roughen` go beyond it and are off by default.
+`draw_patch`, `shift_brightness` and `flip` are those of paper 000, section IV.A; `deform` and
+`roughen` go beyond it.
 """
 
 import numpy as np
@@ -10,8 +10,10 @@ from scipy.spatial.transform import Rotation
 
 PROBABILITY = 0.5
 GEOMETRY = ("rotation", "scaling", "elastic")
-EXTRA = (*GEOMETRY, "noise", "blur", "contrast_mixing")
+EXTRA = (*GEOMETRY, "gamma", "contrast", "contrast_mixing", "blur", "noise")
 """Names of the augmentations beyond the paper's."""
+BRIGHTNESS = 0.1
+"""Largest shift, of a range of 1."""
 ELASTIC_NODES, CURVE_NODES = 5, 6
 
 
@@ -70,8 +72,8 @@ def _random_voxel(label: np.ndarray, rng: np.random.Generator) -> np.ndarray | N
     return np.array([k, *rng.choice(np.argwhere(label[k]))])
 
 
-def vary_luminance(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shift the brightness, stretch the contrast and bend the gamma of a normalised image.
+def shift_brightness(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shift the brightness of a normalised image.
 
     Parameters
     ----------
@@ -87,12 +89,7 @@ def vary_luminance(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     image = image.astype(np.float32)
     if rng.random() < PROBABILITY:
-        image = image ** np.float32(rng.uniform(0.8, 1.25))
-    if rng.random() < PROBABILITY:
-        mean = image.mean()
-        image = mean + (image - mean) * np.float32(rng.uniform(0.85, 1.15))
-    if rng.random() < PROBABILITY:
-        image = image + np.float32(rng.uniform(-0.1, 0.1))
+        image = image + np.float32(rng.uniform(-BRIGHTNESS, BRIGHTNESS))
     return image
 
 
@@ -156,11 +153,13 @@ def deform(
 def roughen(
     image: np.ndarray,
     rng: np.random.Generator,
-    noise: float = 0,
-    blur: float = 0,
+    gamma: float = 0,
+    contrast: float = 0,
     contrast_mixing: float = 0,
+    blur: float = 0,
+    noise: float = 0,
 ) -> np.ndarray:
-    """Blur a patch, add noise and shift the luminance of some of its tissues.
+    """Change the contrast of a patch, blur it, add noise; each with a probability of 0.5.
 
     Parameters
     ----------
@@ -168,19 +167,28 @@ def roughen(
         Intensities in [0, 1].
     rng : numpy.random.Generator
         The source of chance.
-    noise : float
-        Largest standard deviation of the noise, in intensities.
-    blur : float
-        Largest standard deviation of the Gaussian, voxels.
+    gamma : float
+        Largest change of the exponent: 0.25 draws one from 1 / 1.25 to 1.25.
+    contrast : float
+        Largest stretch about the mean: 0.15 draws a factor from 0.85 to 1.15.
     contrast_mixing : float
         Largest shift of the nodes of a rising curve through which all intensities go, so that
         tissues change their contrast among each other.
+    blur : float
+        Largest standard deviation of the Gaussian, voxels.
+    noise : float
+        Largest standard deviation of the noise, in intensities.
 
     Returns
     -------
     ndarray of float32, ``[k, j, i]``
     """
     image = image.astype(np.float32)
+    if gamma and rng.random() < PROBABILITY:
+        image = image ** np.float32(rng.uniform(1 / (1 + gamma), 1 + gamma))
+    if contrast and rng.random() < PROBABILITY:
+        mean = image.mean()
+        image = mean + (image - mean) * np.float32(rng.uniform(1 - contrast, 1 + contrast))
     if contrast_mixing and rng.random() < PROBABILITY:
         nodes = np.linspace(0, 1, CURVE_NODES)
         bent = np.sort(nodes + rng.uniform(-contrast_mixing, contrast_mixing, CURVE_NODES))

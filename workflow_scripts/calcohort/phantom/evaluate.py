@@ -79,7 +79,7 @@ def write_evaluation(tables: Path, sheet: Path, out: Path) -> list[Line]:
         HEAD.format(n=len(found)),
         "## Acceptance\n\n" + _acceptance_table(lines),
         "## Families and severe calcium\n\n" + _groups(found),
-        "## What the networks cost\n\n" + _networks(found),
+        "## What the networks cost\n\n" + _networks(found, calcium),
         "## Thresholds against the simulated reader\n\n" + _thresholds(calcium, truth),
         "## Volumes against the simulated reader\n\n" + _volumes(calcium, truth),
         "## Volumes against the physical volume\n\n" + _physical(calcium, truth),
@@ -104,7 +104,7 @@ def _acceptance_table(lines: list[Line]) -> str:
     return _table(["asked", "measured", ""], rows)
 
 
-def _networks(found: pd.DataFrame) -> str:
+def _networks(found: pd.DataFrame, calcium: pd.DataFrame) -> str:
     rows = []
     for column, (name, decimals) in COMPARED.items():
         values = found[column].dropna()
@@ -116,6 +116,19 @@ def _networks(found: pd.DataFrame) -> str:
         + f"\nCalcium by F7 in the found root against F7 in the true root (n = {cost['n']}): "
         f"R² {_number(cost['r2'], 3)}, MAE {_number(cost['mae'], 2)} ± "
         f"{_number(cost['mae_sd'], 2)} mm³, bias {_number(cost['bias'], 2)} mm³.\n"
+        + _interval(found, calcium)
+    )
+
+
+def _interval(found: pd.DataFrame, calcium: pd.DataFrame) -> str:
+    both = found.merge(calcium[calcium["rule"] == "F7"], on="scan_id")
+    both = both.dropna(subset=["volume_low_mm3", "volume_in_reference_root_mm3"])
+    held = both["volume_in_reference_root_mm3"].between(
+        both["volume_low_mm3"], both["volume_high_mm3"]
+    )
+    return (
+        "The 95 % interval of F7's volume in the found root holds F7's volume in the true root of "
+        f"{held.sum()} of {len(held)} scans.\n"
     )
 
 
