@@ -20,7 +20,7 @@ from calcohort.study import read_sheet
 from calcohort.trace import overlaps, read_traces
 from checkout import Site
 from cluster import running_cluster
-from jobs import all_jobs
+from jobs import jobs_of
 
 
 def write_study(sheet: Path, folder: Path, scans: int, batch_size: int) -> Path:
@@ -42,11 +42,11 @@ def write_study(sheet: Path, folder: Path, scans: int, batch_size: int) -> Path:
 def run(config: Path, folder: Path) -> tuple[float, int]:
     """Run the cohort on the test cluster; return seconds and jobs."""
     with running_cluster(folder / "cluster"):
-        began = time.monotonic()
-        code, output = Site(folder / "site").run(config)
+        site, began = Site(folder / "site"), time.monotonic()
+        code, output = site.run(config)
         if code:
             sys.exit(output)
-        return time.monotonic() - began, len(all_jobs())
+        return time.monotonic() - began, len(jobs_of(site))
 
 
 if __name__ == "__main__":

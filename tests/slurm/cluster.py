@@ -17,7 +17,7 @@ from pathlib import Path
 
 CONF_FOLDER = Path("/etc/slurm")
 OURS = "# Calcohort's test cluster\n"
-NODES, GPUS_PER_NODE, CPUS_PER_NODE, MEMORY_MB_PER_NODE = 2, 2, 8, 20_000
+NODES, GPUS_PER_NODE, CPUS_PER_NODE, MEMORY_MB_PER_NODE = 2, 2, 32, 60_000
 CONTROLLER_PORT, NODE_PORT = 16817, 16900
 WAIT_S = 120
 

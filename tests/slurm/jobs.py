@@ -4,50 +4,48 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 
+from checkout import Site
 from cluster import ask, wait_until
 
 
-def all_jobs() -> list[dict[str, str]]:
-    """Every job since the cluster began, first to last; `step` is the rule or group it runs."""
+def jobs_of(site: Site) -> list[dict[str, str]]:
+    """Every job of this checkout, first to last; `step` is the rule or group it runs."""
     jobs = []
     for line in ask("scontrol", "show", "job", "--oneliner").splitlines():
         job = dict(part.split("=", 1) for part in line.split() if "=" in part)
-        if "JobId" in job:
+        if Path(job.get("StdOut", "")).is_relative_to(site.folder):
             job["step"] = re.search(r"slurm_logs/(?:group|rule)_([a-z]+)", job["StdOut"])[1]
             jobs.append(job)
     return sorted(jobs, key=lambda job: int(job["JobId"]))
 
 
-def after(number: int) -> list[dict[str, str]]:
-    """Jobs that were submitted after the job of this number."""
-    return [job for job in all_jobs() if int(job["JobId"]) > number]
-
-
-def last_number() -> int:
-    """Number of the last job, 0 before the first."""
-    return max((int(job["JobId"]) for job in all_jobs()), default=0)
-
-
-def wait_for_running(step: str, number: int, wait_s: float = 600) -> dict[str, str]:
+def wait_for_running(site: Site, step: str, number: int = 0, wait_s: float = 600) -> dict[str, str]:
     """Wait until a job of `step`, submitted after the job of this number, runs."""
     found = []
 
     def runs() -> bool:
-        found[:] = [j for j in after(number) if j["step"] == step and j["JobState"] == "RUNNING"]
+        found[:] = [
+            job
+            for job in jobs_of(site)
+            if job["step"] == step and job["JobState"] == "RUNNING" and int(job["JobId"]) > number
+        ]
         return bool(found)
 
     wait_until(runs, f"no job of {step} runs", wait_s)
     return found[0]
 
 
+def state_of(job: dict[str, str]) -> str:
+    """What SLURM tells of a job now."""
+    return re.search(r"JobState=(\w+)", ask("scontrol", "show", "job", job["JobId"]))[1]
+
+
 def wait_for_state(job: dict[str, str], state: str, wait_s: float = 200) -> None:
     """Wait until SLURM tells this state of a job."""
-    wait_until(
-        lambda: next(j for j in all_jobs() if j["JobId"] == job["JobId"])["JobState"] == state,
-        f"job {job['JobId']} of {job['step']} is not {state}",
-        wait_s,
-    )
+    message = f"job {job['JobId']} of {job['step']} is not {state}"
+    wait_until(lambda: state_of(job) == state, message, wait_s)
 
 
 def hang(job: dict[str, str]) -> None:

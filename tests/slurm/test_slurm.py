@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,9 @@ from calcohort import volume
 from calcohort.outcomes import read_record
 from calcohort.trace import START_UP, overlaps, read_traces
 from checkout import ROOT, Site
-from cluster import ask, wait_until
+from cluster import GPUS_PER_NODE, ask, wait_until
 from cohort_of_boxes import AFFINE, make_study
-from jobs import after, hang, last_number, wait_for_running, wait_for_state
+from jobs import hang, jobs_of, wait_for_running, wait_for_state
 from running import run, tables_of
 
 pytestmark = pytest.mark.slow
@@ -52,17 +53,9 @@ def small_study(folder: Path, scans=SCANS, **settings) -> Path:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Settings with a copy of U-Net1's weights, which a test may change."""
-    copy = tmp_path_factory.mktemp("weights") / WEIGHTS.name
-    shutil.copy2(WEIGHTS, copy)
-    return {"localise": {"network": {"weights": str(copy)}}}
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory, weights):
+def tables(tmp_path_factory):
     """Tables of a run on one machine that nothing disturbed."""
-    config = small_study(tmp_path_factory.mktemp("undisturbed") / "study", **weights)
+    config = small_study(tmp_path_factory.mktemp("undisturbed") / "study")
     code, output = run(config)
     assert code == 0, output
     return tables_of(config.parent / "results")
@@ -77,19 +70,20 @@ def tables_of_masks(tmp_path_factory):
     return tables_of(config.parent / "results")
 
 
-def test_weights_replaced_while_running_are_told_and_a_second_run_finishes(
-    cluster, tables, weights, tmp_path
-):
-    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study", **weights)
-    results = tmp_path / "study/results"
-    network = Path(weights["localise"]["network"]["weights"])
+def replace_weights(folder: Path, tables, tables_of_masks):
+    network = folder / WEIGHTS.name
+    shutil.copy2(WEIGHTS, network)
+    site = Site(folder / "site")
+    config = small_study(folder / "study", localise={"network": {"weights": str(network)}})
+    results = folder / "study/results"
     process = site.start(config, "--retries", "1")
-    wait_for_running("prepare", 0)
+    wait_for_running(site, "prepare")
     network.write_bytes(b"other weights")
     output, _ = process.communicate()
     assert process.returncode == 1, output
-    tries = [job for job in after(0) if job["step"] == "localise"]
-    assert [job["JobState"] for job in tries] == ["FAILED"] * 2
+    before = jobs_of(site)
+    tries = [job["JobState"] for job in before if job["step"] == "localise"]
+    assert tries == ["FAILED"] * 2
     assert "SHA-256" in (results / "logs/localise_batch/batch-00002.log").read_text()
     assert read_record(results / "scans/large/calcium.json")["status"] == "ok"
     assert read_record(results / "scans/small/picture.json")["status"] == "ok"
@@ -97,11 +91,10 @@ def test_weights_replaced_while_running_are_told_and_a_second_run_finishes(
     assert not (results / "cohort/calcium.csv").exists()
 
     shutil.copy2(WEIGHTS, network)
-    first = last_number()
     code, output = site.run(config)
     assert code == 0, output
     assert tables_of(results) == tables
-    jobs = {job["step"]: job for job in after(first)}
+    jobs = {job["step"]: job for job in jobs_of(site)[len(before) :]}
     assert all(job["JobState"] == "COMPLETED" for job in jobs.values())
     assert set(jobs) == {"localise", "crop", "segment", "measure", "cohort"}
     for step, job in jobs.items():
@@ -110,7 +103,7 @@ def test_weights_replaced_while_running_are_told_and_a_second_run_finishes(
         assert job.get("TresPerJob") == ("gres:gpu:1" if by_network else None)
     spans = read_traces(results / "logs/trace")
     assert [s.scan_id for s in spans if s.stage == "localise"][-2:] == [START_UP, BY_NETWORK]
-    assert {s.device for s in spans} <= {"gpu0", "gpu1"}
+    assert {s.device for s in spans} <= {f"gpu{number}" for number in range(GPUS_PER_NODE)}
     assert overlaps(spans) == []
 
     code, output = site.run(config)
@@ -118,25 +111,22 @@ def test_weights_replaced_while_running_are_told_and_a_second_run_finishes(
     assert "Nothing to be done" in output
 
 
-def test_a_scan_too_large_for_its_job_is_failed_and_the_others_are_measured_in_the_same_run(
-    cluster, tables_of_masks, tmp_path
-):
-    config = small_study(tmp_path / "study", ("large", "small"))
+def outgrow_memory(folder: Path, tables, tables_of_masks):
+    config = small_study(folder / "study", ("large", "small"))
     huge = volume.Volume(np.zeros((600, 1000, 1000), np.int16), AFFINE)
-    volume.write(tmp_path / "study/huge.nii.gz", huge)
-    with (tmp_path / "study/scans.tsv").open("a") as sheet:
+    volume.write(folder / "study/huge.nii.gz", huge)
+    with (folder / "study/scans.tsv").open("a") as sheet:
         sheet.write("huge\thuge.nii.gz\troot.nii.gz\t\t\t\n")
     config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"batch_size": 3}))
-    site = Site(tmp_path / "site")
+    site = Site(folder / "site")
     profile = yaml.safe_load((site.folder / "slurm/config.yaml").read_text())
     profile["set-resources"] |= {"convert_batch": {"mem_mb": "450+50*attempt"}}
     (site.folder / "slurm/config.yaml").write_text(yaml.safe_dump(profile))
-    first = last_number()
     code, output = site.run(config)
     assert code == 0, output
-    tries = [job["JobState"] for job in after(first) if job["step"] == "prepare"]
+    tries = [job["JobState"] for job in jobs_of(site) if job["step"] == "prepare"]
     assert tries == ["FAILED", "FAILED", "COMPLETED"]
-    cohort = tmp_path / "study/results/cohort"
+    cohort = folder / "study/results/cohort"
     scans = pd.read_csv(cohort / "scans.csv", index_col="scan_id")
     assert scans["status"].to_dict() == {"large": "measured", "small": "measured", "huge": "failed"}
     assert scans.loc["huge", ["stage", "reason"]].tolist() == ["convert", "lost"]
@@ -154,9 +144,9 @@ def small_disk(folder: Path, size: str):
         subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_loses_nothing(cluster, tables_of_masks, tmp_path):
-    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study", ("large", "small"))
-    results = tmp_path / "study/results"
+def fill_disk(folder: Path, tables, tables_of_masks):
+    site, config = Site(folder / "site"), small_study(folder / "study", ("large", "small"))
+    results = folder / "study/results"
     with small_disk(results, "300k"):
         code, output = site.run(config, "--retries", "0")
         assert code == 1, output
@@ -167,44 +157,6 @@ def test_a_full_disk_loses_nothing(cluster, tables_of_masks, tmp_path):
         code, output = site.run(config)
         assert code == 0, output
         assert tables_of(results) == tables_of_masks
-
-
-def test_cancelled_hung_out_of_memory_and_lost_with_its_node_are_tried_again(
-    cluster, tables, weights, tmp_path
-):
-    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study", **weights)
-    profile = yaml.safe_load((site.folder / "slurm/config.yaml").read_text())
-    measuring = ("place_root", "measure_calcium", "compare_root", "draw_picture")
-    profile["set-resources"] |= {rule: {"mem_mb": "40*attempt**5"} for rule in measuring}
-    (site.folder / "slurm/config.yaml").write_text(yaml.safe_dump(profile))
-    first = last_number()
-    process = site.start(config)
-    cancelled = wait_for_running("prepare", first)
-    ask("scancel", cancelled["JobId"])
-    wait_for_state(cancelled, "CANCELLED")
-
-    lost = wait_for_running("prepare", int(cancelled["JobId"]))
-    ask("scontrol", "update", f"nodename={lost['NodeList']}", "state=down", "reason=test")
-    wait_for_state(lost, "NODE_FAIL")
-    cluster.resume(lost["NodeList"])
-
-    hung = wait_for_running("localise", first)
-    cluster.stop_controller()
-    cluster.start_controller()
-    wait_until(cluster.states, "the controller does not answer")
-    hang(hung)
-    ask("scontrol", "update", f"jobid={hung['JobId']}", "timelimit=1")
-    wait_for_state(hung, "TIMEOUT")
-
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    assert tables_of(tmp_path / "study/results") == tables
-    starved = next(job for job in after(first) if job["step"] == "measure")
-    assert starved["JobState"] == "FAILED"
-    logs = [path.read_text() for path in (cluster.folder / "log").glob("n*.log")]
-    assert any(
-        re.search(rf"\[{starved['JobId']}\..*exceeded memory limit", log, re.I) for log in logs
-    )
 
 
 def wrapper(site: Site, config: Path, *arguments: str) -> subprocess.Popen:
@@ -218,11 +170,10 @@ def wrapper(site: Site, config: Path, *arguments: str) -> subprocess.Popen:
     )
 
 
-def test_cron_starts_once_at_a_time_and_heals_after_a_kill(cluster, tables, weights, tmp_path):
-    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study", **weights)
-    first = last_number()
+def crash_cron(folder: Path, tables, tables_of_masks):
+    site, config = Site(folder / "site"), small_study(folder / "study")
     killed = wrapper(site, config)
-    job = wait_for_running("prepare", first)
+    job = wait_for_running(site, "prepare")
     second = wrapper(site, config)
     assert "another run is at work" in second.communicate()[0]
     assert second.returncode == 75
@@ -232,7 +183,7 @@ def test_cron_starts_once_at_a_time_and_heals_after_a_kill(cluster, tables, weig
     for number in (killed.pid, *map(int, children)):
         os.kill(number, signal.SIGKILL)
     killed.wait()
-    assert {j["JobState"] for j in after(first)} == {"RUNNING"}
+    assert {j["JobState"] for j in jobs_of(site)} == {"RUNNING"}
 
     healed = wrapper(site, config)
     line, _ = healed.communicate()
@@ -241,4 +192,72 @@ def test_cron_starts_once_at_a_time_and_heals_after_a_kill(cluster, tables, weig
     assert "OK measured 2, excluded 2, failed 0, begun 0, waiting 0" in line
     assert (site.folder / "logs/cohort/status.txt").read_text() == line
     assert len(list((site.folder / "logs/cohort").glob("*Z.log"))) == 2
+    assert tables_of(folder / "study/results") == tables
+
+
+@pytest.fixture(scope="module")
+def side_by_side(cluster, tables, tables_of_masks, tmp_path_factory):
+    """The scenarios that share the cluster as its users do; most of a run is waiting."""
+    with ThreadPoolExecutor() as pool:
+        yield {
+            scenario: pool.submit(
+                scenario, tmp_path_factory.mktemp(scenario.__name__), tables, tables_of_masks
+            )
+            for scenario in (replace_weights, outgrow_memory, fill_disk, crash_cron)
+        }
+
+
+def test_weights_replaced_while_running_are_told_and_a_second_run_finishes(side_by_side):
+    side_by_side[replace_weights].result()
+
+
+def test_a_scan_too_large_for_its_job_is_failed_and_the_others_are_measured_in_the_same_run(
+    side_by_side,
+):
+    side_by_side[outgrow_memory].result()
+
+
+def test_a_full_disk_loses_nothing(side_by_side):
+    side_by_side[fill_disk].result()
+
+
+def test_cron_starts_once_at_a_time_and_heals_after_a_kill(side_by_side):
+    side_by_side[crash_cron].result()
+
+
+def test_cancelled_hung_out_of_memory_and_lost_with_its_node_are_tried_again(
+    cluster, side_by_side, tables, tmp_path
+):
+    site, config = Site(tmp_path / "site"), small_study(tmp_path / "study")
+    profile = yaml.safe_load((site.folder / "slurm/config.yaml").read_text())
+    measuring = ("place_root", "measure_calcium", "compare_root", "draw_picture")
+    profile["set-resources"] |= {rule: {"mem_mb": "40*attempt**5"} for rule in measuring}
+    (site.folder / "slurm/config.yaml").write_text(yaml.safe_dump(profile))
+    wait(side_by_side.values())
+    process = site.start(config)
+    cancelled = wait_for_running(site, "prepare")
+    ask("scancel", cancelled["JobId"])
+    wait_for_state(cancelled, "CANCELLED")
+
+    lost = wait_for_running(site, "prepare", int(cancelled["JobId"]))
+    ask("scontrol", "update", f"nodename={lost['NodeList']}", "state=down", "reason=test")
+    wait_for_state(lost, "NODE_FAIL")
+    cluster.resume(lost["NodeList"])
+
+    hung = wait_for_running(site, "localise")
+    cluster.stop_controller()
+    cluster.start_controller()
+    wait_until(cluster.states, "the controller does not answer")
+    hang(hung)
+    ask("scontrol", "update", f"jobid={hung['JobId']}", "timelimit=1")
+    wait_for_state(hung, "TIMEOUT")
+
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
     assert tables_of(tmp_path / "study/results") == tables
+    starved = next(job for job in jobs_of(site) if job["step"] == "measure")
+    assert starved["JobState"] == "FAILED"
+    logs = [path.read_text() for path in (cluster.folder / "log").glob("n*.log")]
+    assert any(
+        re.search(rf"\[{starved['JobId']}\..*exceeded memory limit", log, re.I) for log in logs
+    )
