@@ -259,7 +259,9 @@ def test_a_patch_larger_than_the_sample_is_padded_as_at_inference():
 def test_brightness_shifts_by_chance_and_repeats_by_seed():
     image = small_volume()
     changed = [shift_brightness(image, np.random.default_rng(seed)) for seed in range(20)]
-    assert 0 < sum(np.array_equal(image, other) for other in changed) < 10
+    shifts = [other - image for other in changed]
+    assert 0 < sum(not shift.any() for shift in shifts) < 20
+    assert all(np.ptp(shift) < 1e-6 and np.abs(shift).max() <= 0.1 + 1e-6 for shift in shifts)
     assert np.array_equal(changed[3], shift_brightness(image, np.random.default_rng(3)))
     assert all(other.dtype == np.float32 for other in changed)
 
