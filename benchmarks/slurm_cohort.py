@@ -32,7 +32,7 @@ def write_study(sheet: Path, folder: Path, scans: int, batch_size: int) -> Path:
         for number in range(scans):
             writer.writerow([f"scan-{number + 1:03d}", rows[number % len(rows)]["dicom"]])
     study = {"sheet": folder / "scans.tsv", "results": folder / "results"}
-    study |= {"pseudonym_key_file": folder / "key"}
+    study |= {"pseudonym_key_file": folder / "key", "private": folder / "private"}
     config = folder / "study.yaml"
     text = {key: str(value) for key, value in study.items()}
     config.write_text(yaml.safe_dump(text | {"batch_size": batch_size}))
