@@ -182,6 +182,19 @@ def test_same_weights_same_output_on_jax(weights, tmp_path):
     assert np.ptp(expected) > 0.01
 
 
+def test_a_worker_starts_without_libraries_that_it_does_not_use_and_can_import_them_later():
+    code = """
+        import sys
+        import calcohort.networks.predict
+        print(*{"sklearn", "matplotlib", "jax"} & sys.modules.keys())
+        import jax, matplotlib.pyplot, sklearn.base
+    """
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(LIBRARY)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_read_ahead_delivers_an_error_with_its_item():
     def read(item):
         if item == 2:

@@ -6,10 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from scipy import ndimage
 
+from calcohort.networks.keras_alone import keras
 from calcohort.networks.unet import build_unet
 from calcohort.outcomes import UserError
 
