@@ -32,7 +32,7 @@ evaluate: .venv/runtime  ## 20 unseen phantoms through the chain; writes docs/ev
 
 held-out: .venv/runtime  ## 40 unseen phantoms of two other families; writes docs/held_out.md
 	$(BIN)/python workflow_scripts/make_phantoms.py results/held_out/phantoms \
-	    --measurable 20 --families wide second --first-seed 3001
+	    --measurable 20 --families wide second --first-seed 4001
 	$(BIN)/snakemake --cores $(CORES) --configfile held_out.yaml
 	$(BIN)/python workflow_scripts/evaluate_phantoms.py results/held_out docs/held_out.md
 

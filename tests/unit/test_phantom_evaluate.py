@@ -130,6 +130,25 @@ def test_a_scan_that_was_not_segmented_leaves_lines_unmet():
     assert not any(line.is_met for line in acceptance(found))
 
 
+def test_a_scan_without_a_volume_in_the_true_root_is_rightly_excluded():
+    """Errors 1, −1 and 0 remain; where the true root has a volume, the exclusion is a failure."""
+    found = pd.DataFrame(
+        {
+            "status": ["measured", "measured", "measured", "excluded"],
+            "dice": [0.95] * 4,
+            "hd95_mm": [1.0] * 4,
+            "box_coverage": [1.0] * 4,
+            "volume_in_found_root_mm3": [101.0, 199.0, 300.0, None],
+            "volume_in_reference_root_mm3": [100.0, 200.0, 300.0, None],
+        }
+    )
+    lines = acceptance(found)
+    assert all(line.is_met for line in lines)
+    assert lines[0].value == 4 and lines[6].value == pytest.approx(2 / 3)
+    found.loc[3, "volume_in_reference_root_mm3"] = 5.0
+    assert [line.is_met for line in acceptance(found)] == [False, *[True] * 4, *[False] * 3]
+
+
 def test_families_and_severe_calcium_have_their_own_lines(tmp_path):
     """F7 in the true root is 12, 100, 200, 300, the last brought to 500: errors −2, 2, −2, −200."""
     cohort, sheet, out = make_run(tmp_path)

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import pytest
 from calcohort.phantom.families import FAMILIES
+from calcohort.phantom.fields import points_of
 from calcohort.phantom.render_wide import root_box
 from calcohort.phantom.scanner import Scanner
 from calcohort.phantom.warp import draw_warp, warped
@@ -69,6 +70,21 @@ def test_a_wide_root_is_the_undeformed_root_carried_along(seed):
     r, phi, w = who.root.polar(*source.T.astype(np.float32))
     assert w.min() > -0.7 and w.max() < who.root.height_mm + 0.7
     assert np.percentile(r - who.root.radius(phi, w), 99.5) < 0.7
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_wall_stands_in_the_blood_of_the_second_familys_aorta(seed):
+    who = patient("second", seed)
+    box, _ = around_the_root("second", seed)
+    affine = box.affine.copy()
+    affine[:3, 3] -= 15
+    grid = Grid(tuple(n + 43 for n in box.shape), affine)
+    hu = FAMILIES["second"].render(who, grid, noise=False).hu
+    above = who.root.coordinates(*points_of(grid))[0] > who.root.height_mm + 2
+    blood = above & (who.organs["ascending"](grid) < -1.5)
+    assert blood.sum() * grid.voxel_volume_mm3 > 3000
+    dark = hu[blood] < 0.85 * who.lumen_hu
+    assert dark.mean() < 0.01, "more than a coronary's wall"
 
 
 @pytest.mark.parametrize("family", NEW)

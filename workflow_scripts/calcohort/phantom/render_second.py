@@ -112,7 +112,8 @@ def _slab(patient: SecondPatient, slab: Grid, on, ridges, trabeculae) -> np.ndar
     lay(on["coronaries"] - 1, hu["wall"])
     lay(on["coronaries"], hu["coronaries"])
     root, h = patient.root, patient.root.height_mm
-    lay(root.lumen(x, y, z, -12, 1.5 * h, WALL_MM), hu["wall"])
+    wall = root.lumen(x, y, z, -12, 1.5 * h, WALL_MM)
+    lay(np.maximum.reduce([wall, -on["ascending"], -on["left_ventricle"]]), hu["wall"])
     lay(root.lumen(x, y, z, -16, 1.6 * h), patient.lumen_hu * (1 + 0.008 * trabeculae))
     lay(root.cusps(x, y, z, patient.cusp_mm), hu["wall"] + 40)
     return image

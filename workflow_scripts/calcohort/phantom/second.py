@@ -166,7 +166,7 @@ def _vessels(rng, parts, size: float, turn: np.ndarray):
 def _ascending(rng, root: BentRoot, size: float, turn: np.ndarray):
     """Return the aorta from the junction over the arch."""
     h, radius = root.height_mm, float(root.radii_mm[-1])
-    starts = [root.world(np.array(h * f), np.array(0.0), np.array(0.0)) for f in (1.15, 1.8)]
+    starts = [root.world(np.array(h * f), np.array(0.0), np.array(0.0)) for f in (1.6, 2.1)]
     arch = size * (np.array([[14, 2, 70], [4, -22, 92], [-16, -52, 84]]) @ turn)
     path = spline(np.array([*starts, *(arch + rng.normal(0, 2, arch.shape))]), 200)
     radii = np.interp(np.linspace(0, 1, 200), [0, 0.4, 1], [radius, radius, 11.5 * size])
