@@ -14,6 +14,7 @@ import pandas as pd
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import StrMethodFormatter
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999999")
 KEY = ["library", "precision", "compiled"]
@@ -41,7 +42,7 @@ def draw_throughput(table: pd.DataFrame, path: Path) -> None:
         ]
         axis.bar_label(bars, share, fontsize=8)
         axis.set(title=task.capitalize(), xlabel="Scans per second")
-        axis.set_xlim(0, rows["scans_per_s"].max() * 1.5)
+        axis.set_xlim(0, rows["scans_per_s"].max() * 1.75)
         axis.invert_yaxis()
         axis.spines[["top", "right"]].set_visible(False)
     shapes = ", ".join(table["shape"].unique())
@@ -60,6 +61,8 @@ def draw_latency(calls: pd.DataFrame, path: Path) -> None:
         axis.step(seconds, share, where="post", color=colour, label=name)
     axis.set(xlabel="Latency of one inference (s)", ylabel="Inferences at most as long (%)")
     axis.set_xscale("log")
+    for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        ticks(StrMethodFormatter("{x:g}"))
     axis.set_ylim(0, 101)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
