@@ -37,7 +37,7 @@ def results(tmp_path_factory):
 
 
 def test_the_measurable_one_is_measured_and_the_others_say_why_not(results):
-    scans = pd.read_csv(results / "cohort/scans.csv").fillna("")
+    scans = pd.read_csv(results / "cohort/scans.csv", dtype=str).fillna("")
     assert list(scans["status"]) == ["measured", "excluded", "excluded", "excluded"]
     assert scans["reason"][1] in ("no_contrast", "root_not_found", "root_implausible")
     assert list(scans["reason"][2:]) == ["unreadable", "not_ct"]
