@@ -187,6 +187,22 @@ def test_the_file_is_saved_or_the_page_says_that_it_was_not(page, results, tmp_p
     assert page.locator("#saved").inner_text() == "Not saved: cancelled"
 
 
+def test_a_mark_of_an_earlier_measurement_is_shown_and_not_counted(page, served):
+    earlier = {"scan_id": "scan-01", "verdict": "rejected", "comment": "cut", "reviewer": "CD"}
+    served.keep(earlier | {"measurement": "0123456789ab"})
+    open_page(page, served.url)
+    assert "0 rejected" in page.locator("#progress").inner_text()
+    told = page.locator("#outdated")
+    assert "rejected by CD" in told.inner_text()
+    assert "before it was measured anew: cut. Look again." in told.inner_text()
+    page.locator("#list").focus()
+    page.keyboard.press("a")
+    page.locator("#saved", has_text="scan-01 saved").wait_for()
+    page.keyboard.press("ArrowLeft")
+    assert "1 accepted" in page.locator("#progress").inner_text()
+    assert not told.is_visible()
+
+
 @pytest.fixture
 def served(results, tmp_path):
     table = read_table(results / "cohort/scans.csv")
@@ -206,6 +222,8 @@ def test_marks_made_through_the_server_are_in_the_file_at_once(page, served):
     assert page.locator("#name").inner_text() == "scan-02"
     review = read_reviews(served.reviews)["scan-01"]
     assert (review["verdict"], review["reviewer"]) == ("rejected", "CD")
+    measured = read_table(served.results / "cohort/scans.csv").set_index("scan_id")["measurement"]
+    assert review["measurement"] == measured["scan-01"]
     page.reload()
     page.locator("html[data-ready=yes]").wait_for(state="attached")
     assert "1 rejected" in page.locator("#progress").inner_text()

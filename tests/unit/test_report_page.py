@@ -88,7 +88,7 @@ def scans_table() -> pd.DataFrame:
         excluded | {"scan_id": "b1", "reason": "not_ct", "detail": "the folder holds an MR series"}
     )
     rows.append(excluded | {"scan_id": HOSTILE, "reason": HOSTILE, "detail": f"{HOSTILE} & more"})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(review=None)
 
 
 def calcium_table() -> pd.DataFrame:
@@ -285,14 +285,16 @@ def test_scans_are_described_by_group_with_those_that_are_missing(tmp_path):
 
 
 def test_reviews_are_counted_and_those_of_unknown_scans_are_named(tmp_path):
-    reviews = {"a1": {"verdict": "accepted"}, "b1": {"verdict": "undecided"}}
-    html = write(tmp_path / "r.html", reviews=reviews | {"zz": {"verdict": "rejected"}})
+    scans = scans_table()
+    scans["review"] = scans["scan_id"].map({"a1": "accepted", "a2": "outdated", "b1": "undecided"})
+    html = write(tmp_path / "r.html", scans=scans, reviews={"zz": {"verdict": "rejected"}})
     table = Page(html).table(["Verdict", "All scans"])
     assert [row[:4] for row in table[1:]] == [
         ["Accepted", "1", "1", "0"],
         ["Rejected", "0", "0", "0"],
         ["Only a comment", "1", "0", "1"],
-        ["Nobody", "4", "3", "1"],
+        ["Before it was measured anew", "1", "1", "0"],
+        ["Nobody", "3", "2", "1"],
     ]
     assert "scans that the sheet lacks, without effect: zz" in html
 

@@ -12,7 +12,7 @@ from calcohort import __version__
 from calcohort.applicability import Ranges, describe_records, judge_records
 from calcohort.dicom.dates import capped_age
 from calcohort.outcomes import EXCLUDED, FAILED, OK, Reason, atomic_path
-from calcohort.reviews import REJECTED, Review
+from calcohort.reviews import OUTDATED, REJECTED, Review, fingerprint, is_outdated
 from calcohort.study import read_schema, settings_hash
 from calcohort.versions import STAGE_VERSIONS
 
@@ -32,7 +32,8 @@ def build_tables(
     """Gather the records of a cohort.
 
     A measured scan that a reviewer rejected is excluded at the stage `review`; `segmentation` keeps
-    it, because it judges the masks and a reviewer would otherwise choose its scans.
+    it, because it judges the masks and a reviewer would otherwise choose its scans. A review of
+    another measurement than the present one is told as outdated and has no effect.
 
     Parameters
     ----------
@@ -63,9 +64,17 @@ def build_tables(
     )
     if missing := [s for s in sheet if s not in series or s not in measured]:
         raise ValueError(f"no record of {', '.join(missing)}")
-    reviews = reviews or {}
+    reviews = {
+        s: {**said, "verdict": OUTDATED} if is_outdated(said, fingerprint(measured[s])) else said
+        for s, said in (reviews or {}).items()
+        if s in sheet
+    }
     reviewed = {s: _reviewed(measured[s], reviews.get(s)) for s in sheet}
-    scans = [_scan(sheet[s], series[s], reviewed[s], reviews.get(s), ranges) for s in sheet]
+    scans = [
+        _scan(sheet[s], series[s], reviewed[s], reviews.get(s), ranges)
+        | {"measurement": fingerprint(measured[s])}
+        for s in sheet
+    ]
     provenance = _provenance(settings)
     calcium = [
         row

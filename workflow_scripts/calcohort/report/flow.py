@@ -11,6 +11,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from calcohort.outcomes import EXCLUDED, FAILED, Reason
+from calcohort.reviews import ACCEPTED, OUTDATED
 
 STAGES = {
     "convert": "Converted: one verified CT series each",
@@ -103,7 +104,8 @@ def _verdicts(scans: pd.DataFrame) -> str:
     if "review" not in scans or scans["review"].isna().all():
         return ""
     kept = scans.loc[scans["status"] == "measured", "review"]
-    return f"{(kept == 'accepted').sum()} accepted, {kept.isna().sum()} not looked at"
+    unseen = kept.isna() | (kept == OUTDATED)
+    return f"{(kept == ACCEPTED).sum()} accepted, {unseen.sum()} not looked at"
 
 
 def flow_diagram(scans: pd.DataFrame) -> Markup:

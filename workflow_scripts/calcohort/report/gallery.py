@@ -93,6 +93,7 @@ def _entry(
         }
     return {
         "id": scan["scan_id"],
+        "measurement": scan["measurement"],
         "status": scan["status"],
         "stage": scan["stage"],
         "reason": meaning(scan["reason"]) if excluded else "",

@@ -12,7 +12,7 @@ from calcohort.report.outliers import (
     find_outliers,
     outside_training,
 )
-from calcohort.reviews import ACCEPTED, REJECTED, UNDECIDED, Review
+from calcohort.reviews import ACCEPTED, OUTDATED, REJECTED, UNDECIDED, Review
 
 
 def quality_section(
@@ -29,12 +29,12 @@ def quality_section(
     scans, calcium, agreement : DataFrame
         The cohort's tables.
     reviews : mapping
-        `scan_id` to its review; those of scans that the sheet lacks are named.
+        `scan_id` to its review, to name those of scans that the sheet lacks.
     rule : str
         The main rule.
     """
     gallery = Link("gallery.html", "Gallery", "of the pictures of all scans, to look and to mark.")
-    blocks = [gallery, _reviewed(scans, reviews), *_applicability(scans)]
+    blocks = [gallery, _reviewed(scans), *_applicability(scans)]
     if unknown := sorted(set(reviews) - set(scans["scan_id"])):
         listed = ", ".join(unknown)
         blocks.append(Text(f"Reviews of scans that the sheet lacks, without effect: {listed}."))
@@ -84,9 +84,15 @@ def _applicability(scans: pd.DataFrame) -> list[Text]:
     return [Text(told)]
 
 
-def _reviewed(scans: pd.DataFrame, reviews: Mapping[str, Review]) -> Table:
-    verdicts = scans["scan_id"].map(lambda scan_id: reviews.get(scan_id, {}).get("verdict", ""))
-    names = {ACCEPTED: "Accepted", REJECTED: "Rejected", UNDECIDED: "Only a comment", "": "Nobody"}
+def _reviewed(scans: pd.DataFrame) -> Table:
+    verdicts = scans["review"].fillna("")
+    names = {
+        ACCEPTED: "Accepted",
+        REJECTED: "Rejected",
+        UNDECIDED: "Only a comment",
+        OUTDATED: "Before it was measured anew",
+        "": "Nobody",
+    }
     parts = {"All scans": verdicts} | {
         status.capitalize(): verdicts[scans["status"] == status]
         for status in ("measured", "excluded", "failed")

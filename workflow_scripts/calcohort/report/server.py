@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from calcohort.outcomes import UserError
-from calcohort.reviews import Review, check_review, read_reviews, write_reviews
+from calcohort.reviews import COLUMNS, Review, check_review, read_reviews, write_reviews
 
 LOOPBACK = "127.0.0.1"
 HOSTS = {LOOPBACK, "localhost"}
@@ -67,8 +67,7 @@ class GalleryServer(ThreadingHTTPServer):
         UserError
             When the table was damaged meanwhile.
         """
-        review = {key: str(asked.get(key) or "") for key in ("scan_id", "verdict", "comment")}
-        review["reviewer"] = str(asked.get("reviewer") or "")
+        review = {column: str(asked.get(column) or "") for column in COLUMNS}
         review["time_utc"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         if review["scan_id"] not in self.scan_ids:
             raise ValueError(f"the sheet has no scan '{review['scan_id']}'")

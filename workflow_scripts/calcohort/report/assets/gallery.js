@@ -126,7 +126,7 @@ function drawNumbers(scan) {
 
 function drawScan() {
   const scan = current();
-  for (const id of ["name", "outcome"]) byId(id).textContent = "";
+  for (const id of ["name", "outcome", "outdated"]) byId(id).textContent = "";
   for (const id of ["frame", "flags", "numbers"]) byId(id).replaceChildren();
   for (const control of document.querySelectorAll(".marking button, #comment")) control.disabled = !scan;
   byId("open").hidden = !scan || !data.scan_pages;
@@ -145,7 +145,11 @@ function drawScan() {
 
 function drawMark(scan) {
   const mark = Reviews.of(scan.id);
+  const before = Reviews.outdated(scan.id);
   byId("comment").value = mark?.comment ?? "";
+  byId("outdated").textContent = before
+    ? `Earlier mark: ${before.verdict} by ${before.reviewer || "somebody"} on ${before.time_utc.slice(0, 10)}, before it was measured anew${before.comment && ": "}${before.comment}. Look again.`
+    : "";
   for (const button of document.querySelectorAll("[data-verdict]"))
     button.setAttribute("aria-pressed", button.dataset.verdict === mark?.verdict);
 }
@@ -270,7 +274,7 @@ function goToHash() {
 
 async function main() {
   try {
-    await Reviews.open(data.reviews);
+    await Reviews.open(data.reviews, data.scans);
   } catch (problem) {
     tell(`The reviews cannot be read: ${problem.message}`, true);
     return;

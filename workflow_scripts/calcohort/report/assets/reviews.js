@@ -5,14 +5,16 @@ folder, a page cannot write: marks are kept in the browser until they are saved 
 "use strict";
 
 const Reviews = (() => {
-  const COLUMNS = ["scan_id", "verdict", "comment", "reviewer", "time_utc"];
+  const COLUMNS = ["scan_id", "verdict", "comment", "reviewer", "time_utc", "measurement"];
   const SERVED = location.protocol.startsWith("http");
   const ENDPOINT = "../reviews";
   const KEPT = `calcohort-reviews:${location.pathname}`;
+  let measurements = new Map();
   let marks = new Map();
   let unsaved = 0;
 
   const now = () => `${new Date().toISOString().slice(0, 19)}Z`;
+  const holds = (review) => !review.measurement || review.measurement === measurements.get(review.scan_id);
   const byScan = (reviews) => new Map(reviews.map((review) => [review.scan_id, review]));
 
   async function ask(method, review) {
@@ -23,8 +25,9 @@ const Reviews = (() => {
     return answer.json();
   }
 
-  /** Reviews known to the run, with those that the server or the browser has since. */
-  async function open(known) {
+  /** Reviews known to the run, with those that the server or the browser has since; of these scans. */
+  async function open(known, scans) {
+    measurements = new Map(scans.map(({ id, measurement }) => [id, measurement]));
     marks = byScan(known);
     if (SERVED) {
       marks = byScan(await ask("GET"));
@@ -42,7 +45,8 @@ const Reviews = (() => {
 
   /** Mark a scan; an empty verdict takes the mark back. Throws when the server did not save it. */
   async function mark(scanId, verdict, comment, reviewer) {
-    const review = { scan_id: scanId, verdict, comment, reviewer, time_utc: now() };
+    const measurement = measurements.get(scanId);
+    const review = { scan_id: scanId, verdict, comment, reviewer, time_utc: now(), measurement };
     if (SERVED) await ask("POST", review);
     if (verdict) marks.set(scanId, review);
     else marks.delete(scanId);
@@ -54,10 +58,15 @@ const Reviews = (() => {
 
   const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
+  /** The mark of a scan as it is measured now; the one of an earlier measurement. */
+  const of = (scanId) => (marks.has(scanId) && holds(marks.get(scanId)) ? marks.get(scanId) : undefined);
+  const outdated = (scanId) => (of(scanId) ? undefined : marks.get(scanId));
+  const all = () => [...marks.values()].filter(holds);
+
   /** All marks as the text of reviews.csv. */
   function csv() {
     const rows = [...marks.values()].sort((a, b) => (a.scan_id < b.scan_id ? -1 : 1));
-    return [COLUMNS, ...rows.map((row) => COLUMNS.map((column) => cell(row[column])))]
+    return [COLUMNS, ...rows.map((row) => COLUMNS.map((column) => cell(row[column] ?? "")))]
       .map((cells) => `${cells.join(",")}\n`)
       .join("");
   }
@@ -79,5 +88,5 @@ const Reviews = (() => {
     unsaved = 0;
   }
 
-  return { SERVED, open, mark, save, csv, of: (scanId) => marks.get(scanId), all: () => [...marks.values()], unsaved: () => unsaved };
+  return { SERVED, open, mark, save, csv, of, outdated, all, unsaved: () => unsaved };
 })();
