@@ -59,13 +59,14 @@ def test_a_review_stands_at_the_end_with_its_verdicts():
         ("measured", "measure", None, "accepted"),
         ("measured", "measure", None, "undecided"),
         ("measured", "measure", None, None),
+        ("measured", "measure", None, "outdated"),
         ("excluded", "review", "rejected_by_reviewer", "rejected"),
         ("excluded", "picture", "crashed", None),
     ]
     scans = table([row[:3] for row in rows]).assign(review=[row[3] for row in rows])
     steps = count_flow(scans)
-    assert [(s.stage, s.left) for s in steps[-2:]] == [("measure", 4), ("review", 3)]
-    assert steps[-1].label == "Kept after review, 1 accepted, 1 not looked at"
+    assert [(s.stage, s.left) for s in steps[-2:]] == [("measure", 5), ("review", 4)]
+    assert steps[-1].label == "Kept after review, 1 accepted, 2 not looked at"
     assert steps[-1].losses == [("excluded", "rejected_by_reviewer", 1)]
     unreviewed = count_flow(table([("measured", "measure", None)]).assign(review=None))
     assert unreviewed[-1].stage == "measure"
