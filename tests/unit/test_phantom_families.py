@@ -87,6 +87,21 @@ def test_no_wall_stands_in_the_blood_of_the_second_familys_aorta(seed):
     assert dark.mean() < 0.01, "more than a coronary's wall"
 
 
+@pytest.mark.parametrize("seed", (1, 2, 3, 4, 5))
+def test_the_second_familys_root_reaches_from_the_hinges_to_the_narrowing(seed):
+    """What annulus and sinotubular junction mean: else nothing in the image shows the ends."""
+    root = patient("second", seed).root
+    s, phi = np.meshgrid(np.linspace(0.5, 2, 151) * root.height_mm, np.linspace(0, 2 * np.pi, 36))
+    area_mm2 = np.square(root.radius(s, phi)).mean(axis=0)
+    assert s[0, area_mm2.argmin()] == pytest.approx(root.height_mm, abs=1)
+    for sinus in range(3):
+        phi = np.full(200, root.turn_rad + sinus * 2 * np.pi / 3)
+        s = np.linspace(-3, root.height_mm, 200)
+        wall = root.world(s, phi, 0.99 * root.radius(s, phi))
+        in_cusp = root.cusps(*wall.T, 1.0) < 0
+        assert s[in_cusp].min() == pytest.approx(0, abs=0.5)
+
+
 @pytest.mark.parametrize("family", NEW)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_calcium_sums_to_its_physical_volume(family, seed):

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
 
 from calcohort.phantom.fields import FAR_MM
+
+ANNULUS = 2
+"""Place of the annulus in `BentRoot.radii_mm`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +17,8 @@ class BentRoot:
     """A root between the planes ``s = 0`` (annulus) and ``s = height_mm`` (junction).
 
     Its centre line leaves the axis by ``bend s²``, and its radius is
-    ``R(s) (1 + e(s) cos 2(phi - turn) + c(s) cos 3(phi - turn))``.
+    ``R(s) (1 + e(s) cos 2(phi - turn) + c(s) cos 3(phi - turn))``. The cusps hang from the annulus,
+    and between sinuses and tube the lumen is narrowest at the junction, as the two are defined.
 
     Attributes
     ----------
@@ -51,7 +55,7 @@ class BentRoot:
         h = self.height_mm
         knots = np.array([-20.0, -6.0, 0.0, 0.4 * h, 0.75 * h, h, 2.2 * h])
         table = np.linspace(knots[0], knots[-1], 600)
-        base = np.interp(s, table, make_interp_spline(knots, self.radii_mm, k=2)(table))
+        base = np.interp(s, table, PchipInterpolator(knots, self.radii_mm)(table))
         inside = np.sin(np.pi * np.clip(s / h, 0, 1))
         oval = self.oval * np.clip(1 - s / h, 0, 1)
         turned = phi - self.turn_rad
@@ -75,7 +79,8 @@ class BentRoot:
         share = np.clip(r / np.maximum(self.radius(s, phi), 1), 0, 1)
         third = (phi - self.turn_rad + np.pi / 3) % (2 * np.pi / 3) - np.pi / 3
         seam = r * np.sin(np.pi / 3 - np.abs(third))
-        belly = self.height_mm * (0.12 + 0.42 * (1 - np.clip(seam / 9, 0, 1)) ** 2)
+        deepest = np.float32(self.radii_mm[ANNULUS] * np.sin(np.pi / 3))
+        belly = self.height_mm * 0.54 * (1 - np.clip(seam / deepest, 0, 1)) ** 2
         edge = self.height_mm * (0.5 + 0.32 * share**3)
         sheet = np.abs(s - belly) * 0.6
         meeting = np.maximum(seam, np.maximum(belly - s, s - edge))
