@@ -27,9 +27,10 @@ FIRST_FREE_SEED = 100_000
 AIR_HU = -1024
 CROP_SHAPE = (224, 256, 256)
 FACTOR_KJI = (1, 2, 2)
-BOX_MARGIN_MM = 4
 JITTER_MM = 6
-"""How far U-Net1's box may be off on each side in the samples of U-Net2."""
+"""How far the crop of a sample of U-Net2 may be off its centre on each axis."""
+BESIDE_ROOT_MM = (-2, 10)
+"""What the box of a sample of U-Net2 leaves beside the root on each side; below 0 it cuts it."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def crop_and_root(
 
 def jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tuple[slice, ...]:
     """Return the box with the margin and the errors that U-Net1's has, inside the grid's start."""
-    sides_mm = rng.uniform(BOX_MARGIN_MM - JITTER_MM, BOX_MARGIN_MM + JITTER_MM, (2, 3))
+    sides_mm = rng.uniform(*BESIDE_ROOT_MM, (2, 3))
     low, high = np.round(sides_mm / grid.spacing_mm).astype(int)
     return tuple(
         slice(max(part.start - a, 0), part.stop + b)
