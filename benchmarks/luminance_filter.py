@@ -126,6 +126,8 @@ def main() -> None:
         scores = {name: dice(roots[name], roots["true"]) for name in WAYS}
         rows.append({"scan_id": scan_id, "volume_in_true_root_mm3": true_mm3, **scores})
         print(", ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+    if not rows:
+        parser.error(f"no scan to judge in {given.results}: none has a crop and an F7 volume")
     table = pd.DataFrame(rows)
     table.to_csv(given.out, index=False)
     severe = np.where(table["volume_in_true_root_mm3"] > SEVERE_MM3, "severe", "others")
