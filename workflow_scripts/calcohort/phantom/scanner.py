@@ -95,7 +95,7 @@ class Scanner:
             k, j, i = (
                 np.arange(n, dtype=np.float32) * d for n, d in zip(hu.shape, spacing, strict=True)
             )
-            hu += np.float32(self.hardening_hu) * shift(i, j[:, None], k[:, None, None])
+            hu += np.float32(self.hardening_hu) * shift(*np.ix_(k, j, i)[::-1])
         if noise:
             hu += self._noise(grid, rng)
         if self.round_field:

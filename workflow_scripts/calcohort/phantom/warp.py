@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from calcohort.volume import Grid
 
-STEP_MM = 4.0
+STEP_MM = 6.0
 """Between these distances the displacement is interpolated linearly."""
 REACH_MM = 420.0
 """Half the side of the cube around the centre that the spline's nodes fill."""
