@@ -17,6 +17,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from archive_factory import index, table, write_study
 from calcohort.dicom.archive import is_archive, members, unpack
 from calcohort.dicom.facts import summarise
 from calcohort.dicom.find import KEYWORDS, find_series
@@ -25,7 +26,6 @@ from calcohort.dicom.walk import walk
 from calcohort.index.read import DAMAGED, IMAGE, OTHER, UNREADABLE, facts_from, read_files
 from calcohort.outcomes import Excluded, Reason
 from dicom_factory import KEY, write_series
-from test_index import index, table, write_study
 
 MB = 1024**2
 
