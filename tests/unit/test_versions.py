@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from calcohort import volume
+from calcohort.confidence import add_intervals
 from calcohort.localise import find_box
 from calcohort.measure import MeasureSettings, measure_calcium
 from calcohort.normalise import lower_calcium, normalise
@@ -31,8 +32,12 @@ def found_probability(grid):
 def measure():
     root = np.zeros(SHAPE, bool)
     root[BOX] = True
-    findings, _ = measure_calcium(scan(), root, settings=MeasureSettings())
-    return [findings["luminance_hu"], *(r["calcium_volume_mm3"] for r in findings["rules"])]
+    settings = MeasureSettings()
+    findings, _ = measure_calcium(scan(), root, settings=settings)
+    probability = np.where(root, 1, found_probability(volume.Grid(SHAPE, AFFINE)))
+    add_intervals(scan(), root, probability, findings, settings)
+    figures = "calcium_volume_mm3", "volume_low_mm3", "volume_high_mm3"
+    return [findings["luminance_hu"], *(r[figure] for r in findings["rules"] for figure in figures)]
 
 
 def downscale():
@@ -61,7 +66,19 @@ def root():
 
 
 GOLDEN = {
-    measure: (2, [559.658026, 620.9375, 75.0, 75.0, 5062.03125, 75.0, 75.0, 77.1875]),
+    measure: (
+        3,
+        [
+            559.658026,
+            *(620.9375, 0.0, 715.697564),
+            *(75.0, 71.89085, 78.109021),
+            *(75.0, 73.998139, 76.001861),
+            *(5062.03125, 0.0, 5197.030876),
+            *(75.0, 71.840337, 78.159521),
+            *(75.0, 73.999978, 76.000022),
+            *(77.1875, 48.88173, 103.115803),
+        ],
+    ),
     downscale: (2, [123.736523, 0.35, 0.35, 0.1375]),
     localise: (2, [8, 10, 10, 57, 72, 72]),
     segment: (1, [0.185749, 120.807312]),
