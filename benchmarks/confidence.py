@@ -99,16 +99,16 @@ def judged(seed: int, case: dict, settings: MeasureSettings) -> dict:
     probability = case["probability"] / np.float32(255)
     true_root, truth = case["true_root"], float(case["truth_mm3"])
 
-    def interval(factor: float) -> tuple[float, float]:
+    def interval(factor: float) -> confidence.Interval:
         return confidence.volume_intervals(
             ct, root, probability, findings, {"F7": volumes["F7"]}, k=settings.k, factor=factor
         )["F7"]
 
     def holds(factor: float) -> bool:
-        low, high = interval(factor)
+        low, high, _ = interval(factor)
         return low <= truth <= high
 
-    low, high = interval(confidence.FACTOR)
+    low, high, noise = interval(confidence.FACTOR)
     return {
         "seed": seed,
         "luminance_hu": findings["luminance_hu"],
@@ -119,6 +119,7 @@ def judged(seed: int, case: dict, settings: MeasureSettings) -> dict:
         "truth_mm3": truth,
         "low_mm3": low,
         "high_mm3": high,
+        "noise_mm3": noise,
         "covered": low <= truth <= high,
         "least_factor": next(filter(holds, np.arange(0, 10, 0.05)), np.inf),
     }

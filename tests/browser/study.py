@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from calcohort.agreement.agreement import Choices, agreement_table, category_table
+from calcohort.confidence import add_intervals
 from calcohort.laboratory.voxels import take_voxels
 from calcohort.measure import MeasureSettings, measure_calcium
 from calcohort.provenance import collect
@@ -45,6 +46,7 @@ def measure(scan_id: str, folder: Path, seed: int, reference: dict) -> dict:
     settings = MeasureSettings(**few)
     ct, root = make_scan(seed)
     findings, calcium = measure_calcium(ct, root, settings=settings)
+    add_intervals(ct, root, root.astype(float), findings, settings)
     outcome = {"status": "ok", "stage": "measure", "reason": "", "detail": ""}
     record = {"scan_id": scan_id, "root_source": "sheet"} | outcome | findings
     voxels = take_voxels(

@@ -151,10 +151,25 @@ def test_scans_that_cannot_be_measured_say_why():
     measure(*scan_with_root(blood_hu=200))
 
 
+def test_a_root_with_metal_is_not_measured():
+    """Voxels of 0.47 mm³: two of metal are below 1 mm³, the third excludes the scan."""
+    ct, root = scan_with_root()
+    ct[0, 0, 0] = ct[3, 3, 3:5] = 2500
+    ct[5, 5, 5] = 2499
+    _, rules, _ = measure(ct, root)
+    assert rules["F7"]["peak_hu"] == 2500
+    ct[5, 5, 5] = 3071
+    problem = excluded(ct, root)
+    assert problem.reason == Reason.METAL_IN_ROOT
+    assert problem.detail == "1.4 mm³ of the root reach 2500 HU, as metal does"
+    measure(ct, root, settings=MeasureSettings(cube_side_voxels=4, metal_hu=4000))
+
+
 @pytest.mark.parametrize(
     "bad",
     [
         {"k": 1.5},
+        {"metal_hu": 1000},
         {"mask_rule": "F8"},
         {"cube_side_voxels": 1},
         {"connectivity": 4},

@@ -18,6 +18,7 @@ def cohort(volumes, references=None, luminance=None):
             "rule": "F7",
             "threshold_hu": 600.0,
             "calcium_volume_mm3": volumes,
+            "noise_volume_mm3": 0.0,
             "lesion_count": 1,
             "luminance_hu": 500.0 if luminance is None else luminance,
             "root_volume_mm3": np.linspace(14_000, 16_000, len(volumes)),
@@ -72,6 +73,14 @@ def test_limits_follow_the_size_where_constant_ones_are_wrong():
     assert limits_at(row, 100) == pytest.approx((12 - 1.96 * 4, 12 + 1.96 * 4))
     assert limits_at(row, 10) == (3.0, 3.0)
     assert limits_at(row | {"limits_form": "constant"}, 100) == (-1.0, 1.0)
+
+
+def test_scans_whose_noise_may_count_as_calcium_are_found():
+    scans, calcium, agreement = cohort([100.0, 100, 3, 0.5])
+    calcium["noise_volume_mm3"] = [10.0, 9.9, 1.5, 0.9]
+    found = find_outliers(scans, calcium, agreement, "F7")
+    assert [(o.scan_id, o.kind) for o in found] == [("s0", "noise"), ("s2", "noise")]
+    assert found[0].why == "noise alone would give 10.0 mm³ at 600 HU; 100.0 mm³ were measured"
 
 
 def test_scans_outside_of_the_training_are_found_measured_or_not():

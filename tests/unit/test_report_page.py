@@ -98,6 +98,9 @@ def calcium_table() -> pd.DataFrame:
             "rule": rule,
             "threshold_hu": threshold,
             "calcium_volume_mm3": VOLUME[scan_id],
+            "volume_low_mm3": VOLUME[scan_id] - 1.5,
+            "volume_high_mm3": VOLUME[scan_id] + 2,
+            "noise_volume_mm3": 0.0,
             "lesion_count": 2,
             "largest_lesion_mm3": None,
             "mean_hu": None,
@@ -208,7 +211,8 @@ def test_papers_figures_are_not_beside_other_references(tmp_path):
 
 def test_calcium_of_a_scan(full):
     row = next(r for r in Page(full).table(["Scan", "Lm, HU"]) if r[0] == "a2")
-    assert row == ["a2", "500", "600", "120.2", "2", "–", "–", "–", "15.0", "610.0", "121.2"]
+    assert row[:6] == ["a2", "500", "600", "120.2", "118.8 to 122.2", "0.0"]
+    assert row[6:] == ["2", "–", "–", "–", "15.0", "610.0", "121.2"]
 
 
 def test_scans_outside_of_the_networks_training_are_counted_and_told(full, tmp_path):

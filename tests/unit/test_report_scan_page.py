@@ -72,6 +72,7 @@ def test_what_is_embedded_is_the_nifti(scan, tmp_path):
     rules = [
         {"rule": "F7", "threshold_hu": 600.0, "calcium_volume_mm3": 5.0, "lesion_count": 2},
     ]
+    rules[0] |= {"volume_low_mm3": 3.25, "volume_high_mm3": 7.5, "noise_volume_mm3": 0.4}
     record = {
         "scan_id": "a",
         "status": "ok",
@@ -98,6 +99,7 @@ def test_what_is_embedded_is_the_nifti(scan, tmp_path):
     crop, _ = crop_for_view(ct, root)
     np.testing.assert_array_equal(np.asarray(image.dataobj).T, crop.array)
     np.testing.assert_allclose(image.affine, crop.affine)
+    assert "<td>5.0</td><td>3.2 to 7.5</td><td>0.4</td><td>2</td>" in pages[0]
     above = (ct.array[root] >= 700).sum() * 0.128
     assert f"<td>{above:.1f}</td>" in pages[0], "the reader's threshold has its volume"
 

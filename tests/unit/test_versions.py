@@ -36,7 +36,7 @@ def measure():
     findings, _ = measure_calcium(scan(), root, settings=settings)
     probability = np.where(root, 1, found_probability(volume.Grid(SHAPE, AFFINE)))
     add_intervals(scan(), root, probability, findings, settings)
-    figures = "calcium_volume_mm3", "volume_low_mm3", "volume_high_mm3"
+    figures = "calcium_volume_mm3", "volume_low_mm3", "volume_high_mm3", "noise_volume_mm3"
     return [findings["luminance_hu"], *(r[figure] for r in findings["rules"] for figure in figures)]
 
 
@@ -67,16 +67,16 @@ def root():
 
 GOLDEN = {
     measure: (
-        3,
+        4,
         [
             559.658026,
-            *(620.9375, 0.0, 721.557568),
-            *(75.0, 71.759036, 78.240835),
-            *(75.0, 73.998022, 76.001978),
-            *(5062.03125, 0.0, 5205.405853),
-            *(75.0, 71.705367, 78.294491),
-            *(75.0, 73.999976, 76.000024),
-            *(77.1875, 47.323712, 104.673822),
+            *(620.9375, 0.0, 721.557568, 547.321945),
+            *(75.0, 71.759036, 78.240835, 0.000128693696),
+            *(75.0, 73.998022, 76.001978, 0.0),
+            *(5062.03125, 0.0, 5205.405853, 5000.0),
+            *(75.0, 71.705367, 78.294491, 0.000141826998),
+            *(75.0, 73.999976, 76.000024, 0.0),
+            *(77.1875, 47.323712, 104.673822, 2.377466),
         ],
     ),
     downscale: (2, [123.736523, 0.35, 0.35, 0.1375]),

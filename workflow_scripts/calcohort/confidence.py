@@ -11,15 +11,15 @@ mm³, downwards and upwards:
 - *Noise.* A voxel near the threshold may lie on its other side; with the cube's robust SD ``s`` it
   is above with the probability ``Phi((hu - threshold) / s)``, and the variance ``p (1 - p)`` is
   summed, times `SHARED` voxels, about as many as a scanner's point spread gives one noise. Blood
-  alone exceeds the threshold at times: ``Phi((Lm - threshold) / s)`` of the root, which is taken
-  off the lower end.
+  alone exceeds the threshold at times: ``Phi((Lm - threshold) / s)`` of the root. This noise
+  volume is taken off the lower end, and told.
 
 The ends lie `FACTOR` such deviations, added in quadrature, from the volume, and `LEAST_MM3` more.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -37,6 +37,14 @@ SHARED = 27
 MAD_TO_SD = 1.4826
 LEAST_SD_HU = 1.0
 """The unit of stored values."""
+
+
+class Interval(NamedTuple):
+    """The 95 % interval of a calcium volume, and how much blood counts as calcium by noise."""
+
+    low_mm3: float
+    high_mm3: float
+    noise_mm3: float
 
 
 def expected_dice(root: np.ndarray, probability: np.ndarray) -> float:
@@ -65,7 +73,7 @@ def volume_intervals(
     k: float = 0.2,
     cube_side_voxels: int = 20,
     factor: float = FACTOR,
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, Interval]:
     """Return the 95 % interval of each rule's calcium volume.
 
     Parameters
@@ -90,7 +98,7 @@ def volume_intervals(
     Returns
     -------
     dict
-        Rule to (low, high) in mm³, low not below 0.
+        Rule to its interval, mm³, low not below 0.
     """
     lm = luminance["luminance_hu"]
     se, sd = _luminance_error(ct, root, luminance["cube_start_kji"], cube_side_voxels)
@@ -116,7 +124,7 @@ def volume_intervals(
         blood = voxel * np.count_nonzero(inside) * float(ndtr((lm - threshold) / sd))
         low = volume - min(blood, here) - factor * np.linalg.norm([*down, noise]) - LEAST_MM3
         high = volume + factor * np.linalg.norm([*up, noise]) + LEAST_MM3
-        intervals[name] = (max(0.0, float(low)), float(high))
+        intervals[name] = Interval(max(0.0, float(low)), float(high), blood)
     return intervals
 
 
@@ -127,7 +135,7 @@ def add_intervals(
     findings: Mapping[str, Any],
     settings: MeasureSettings,
 ) -> None:
-    """Add `volume_low_mm3` and `volume_high_mm3` to each rule that `measure_calcium` found."""
+    """Add `volume_low_mm3`, `volume_high_mm3` and `noise_volume_mm3` to each measured rule."""
     volumes = {rule["rule"]: rule["calcium_volume_mm3"] for rule in findings["rules"]}
     intervals = volume_intervals(
         ct,
@@ -139,7 +147,8 @@ def add_intervals(
         cube_side_voxels=settings.cube_side_voxels,
     )
     for rule in findings["rules"]:
-        rule["volume_low_mm3"], rule["volume_high_mm3"] = intervals[rule["rule"]]
+        low, high, noise = intervals[rule["rule"]]
+        rule |= {"volume_low_mm3": low, "volume_high_mm3": high, "noise_volume_mm3": noise}
 
 
 def _joined(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:

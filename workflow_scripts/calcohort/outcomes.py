@@ -65,6 +65,10 @@ class Reason(StrEnum):
     ROOT_IMPLAUSIBLE = "root_implausible", "what was found is not of an aortic root's size"
     MASK_ON_OTHER_GRID = "mask_on_other_grid", "a given mask does not lie on the scan's grid"
     MASK_EMPTY = "mask_empty", "a given mask is empty or not binary"
+    METAL_IN_ROOT = (
+        "metal_in_root",
+        "the root holds metal, a valve prosthesis for instance, that would count as calcium",
+    )
     NO_CONTRAST = "no_contrast", "the luminance of the root is too low for contrast"
     LUMINANCE_TOO_HIGH = "luminance_too_high", "the luminance is 1000 HU or more: F7 has no meaning"
     LUMINANCE_UNMEASURABLE = (

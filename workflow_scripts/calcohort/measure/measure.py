@@ -12,6 +12,8 @@ from calcohort.measure.thresholds import CALCIUM_HU, RULES, thresholds_hu
 from calcohort.outcomes import Excluded, Reason, UserError
 from calcohort.volume import Volume, bounding_slices
 
+LEAST_METAL_MM3 = 1.0
+
 
 @dataclass(frozen=True)
 class MeasureSettings:
@@ -25,6 +27,9 @@ class MeasureSettings:
         The rule whose calcium mask is returned.
     min_luminance_hu : float
         Below it the scan has no contrast. The paper's scans lie far above (about 580 HU).
+    metal_hu : float
+        Voxels of at least this are metal: the densest calcium stays below, a valve prosthesis
+        reaches the end of a scanner's scale, mostly 3071 HU.
     cube_side_voxels, min_cube_in_root, max_bright_fraction
         See `luminance.measure_luminance`.
     connectivity, min_lesion_voxels
@@ -34,6 +39,7 @@ class MeasureSettings:
     k: float = 0.2
     mask_rule: str = "F7"
     min_luminance_hu: float = 200.0
+    metal_hu: float = 2500.0
     cube_side_voxels: int = 20
     min_cube_in_root: float = 0.95
     max_bright_fraction: float = 0.05
@@ -46,6 +52,7 @@ class MeasureSettings:
             "k": (0 <= self.k <= 1, "from 0 to 1"),
             "mask_rule": (self.mask_rule in RULES, f"one of {', '.join(RULES)}"),
             "cube_side_voxels": (self.cube_side_voxels >= 2, "2 or more"),
+            "metal_hu": (self.metal_hu > CALCIUM_HU, f"above {CALCIUM_HU:.0f}"),
             "min_cube_in_root": (0 < self.min_cube_in_root <= 1, "above 0 and at most 1"),
             "max_bright_fraction": (0 <= self.max_bright_fraction < 1, "from 0 to below 1"),
             "connectivity": (self.connectivity in NEIGHBOURS, "6, 18 or 26"),
@@ -83,8 +90,9 @@ def measure_calcium(
     Raises
     ------
     Excluded
-        `mask_on_other_grid`, `root_not_found`, `luminance_unmeasurable`, `luminance_too_high` (Lm
-        of 1000 HU or more: F7 would fall below Lm), `no_contrast` (Lm below the configured least).
+        `mask_on_other_grid`, `root_not_found`, `metal_in_root` (1 mm³ of it or more: every rule
+        would count it as calcium), `luminance_unmeasurable`, `luminance_too_high` (Lm of 1000 HU
+        or more: F7 would fall below Lm), `no_contrast` (Lm below the configured least).
     """
     if root.shape != ct.array.shape:
         raise Excluded(
@@ -93,6 +101,14 @@ def measure_calcium(
         )
     if not root.any():
         raise Excluded(Reason.ROOT_NOT_FOUND, "the root mask is empty")
+    box = bounding_slices(root)
+    hu, inside, voxel_mm3 = ct.array[box], root[box], ct.grid.voxel_volume_mm3
+    metal_mm3 = voxel_mm3 * np.count_nonzero(inside & (hu >= settings.metal_hu))
+    if metal_mm3 >= LEAST_METAL_MM3:
+        raise Excluded(
+            Reason.METAL_IN_ROOT,
+            f"{metal_mm3:.1f} mm³ of the root reach {settings.metal_hu:.0f} HU, as metal does",
+        )
     luminance = measure_luminance(
         ct,
         root,
@@ -112,8 +128,6 @@ def measure_calcium(
             f"the luminance is {lm:.1f} HU, contrast gives at least "
             f"{settings.min_luminance_hu:.0f} HU",
         )
-    box = bounding_slices(root)
-    hu, inside, voxel_mm3 = ct.array[box], root[box], ct.grid.voxel_volume_mm3
     calcium, rules = np.zeros(root.shape, dtype=bool), []
     for rule, threshold in thresholds_hu(lm, settings.k).items():
         lesions, mask = measure_lesions(

@@ -15,10 +15,13 @@ from calcohort.report.blocks import interval, number
 
 HIGHEST_SCORE = 3.5
 FEWEST_SCANS = 10
+NOISE_SHARE = 0.1
+LEAST_NOISE_MM3 = 1.0
 KINDS = {
     "calcium": "calcium volume unlike the cohort's",
     "root": "root volume unlike the cohort's",
     "luminance": "luminance unlike the cohort's",
+    "noise": "noise may have been counted as calcium",
     "reader": "farther from the reader than the limits of agreement",
     "training": "outside of what the networks were trained on",
 }
@@ -50,9 +53,10 @@ def find_outliers(
     """Find the scans that stand out: measured ones, and any that left the networks' training.
 
     Of the cohort: `modified_z` beyond ± 3.5 of the luminance (HU), and of the logarithms of the
-    root volume (mm³) and of the calcium volume + 1 mm³ by the main rule. Of the reader: calcium
-    volume or threshold beyond the limits of agreement, by size where constant limits are wrong.
-    Of the training: `outside_training` of scans.csv.
+    root volume (mm³) and of the calcium volume + 1 mm³ by the main rule. Of noise: it alone would
+    give at least 1 mm³ and a tenth of the calcium volume. Of the reader: calcium volume or
+    threshold beyond the limits of agreement, by size where constant limits are wrong. Of the
+    training: `outside_training` of scans.csv.
 
     Parameters
     ----------
@@ -79,6 +83,16 @@ def find_outliers(
             )
             for scan_id, score in scores[scores.abs() > HIGHEST_SCORE].items()
         ]
+    found += [
+        Outlier(
+            scan_id,
+            "noise",
+            f"noise alone would give {number(row['noise_volume_mm3'])} mm³ at "
+            f"{number(row['threshold_hu'], 0)} HU; {number(row['calcium_volume_mm3'])} mm³ were "
+            "measured",
+        )
+        for scan_id, row in _noisy(rows).iterrows()
+    ]
     for quantity in ("calcium_volume_mm3", "threshold_hu"):
         found += _beyond_limits(scans, calcium, agreement, rule, quantity)
     found += [
@@ -87,6 +101,12 @@ def find_outliers(
     ]
     order = {scan_id: n for n, scan_id in enumerate(scans["scan_id"])}
     return sorted(found, key=lambda outlier: order[outlier.scan_id])
+
+
+def _noisy(rows: pd.DataFrame) -> pd.DataFrame:
+    noise_mm3 = rows["noise_volume_mm3"]
+    share = noise_mm3 >= NOISE_SHARE * rows["calcium_volume_mm3"]
+    return rows[share & (noise_mm3 >= LEAST_NOISE_MM3)]
 
 
 def outside_training(scans: pd.DataFrame) -> pd.DataFrame:

@@ -109,8 +109,11 @@ def _points(
     if reference_hu is not None:
         chosen.append(("reader", "reader", voxels.lesions([reference_hu])[0]))
     keys = ("threshold_hu", "calcium_volume_mm3", "lesion_count")
+    unsure = ("volume_low_mm3", "volume_high_mm3", "noise_volume_mm3")
     return [
-        {"name": name, "kind": kind} | {key: findings[key] for key in keys}
+        {"name": name, "kind": kind}
+        | {key: findings[key] for key in keys}
+        | {key: findings.get(key) for key in unsure}
         for name, kind, findings in chosen
     ]
 

@@ -5,7 +5,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from calcohort.report import FOLDER
-from calcohort.report.blocks import number
+from calcohort.report.blocks import interval, number
 
 POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; "
@@ -23,5 +23,5 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "interval": interval}
     return environment.get_template(template).render(**values)
