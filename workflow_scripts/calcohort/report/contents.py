@@ -174,7 +174,8 @@ def calcium_tables(scans: pd.DataFrame, calcium: pd.DataFrame, rule: str) -> lis
         for row in calcium[calcium["rule"] == rule].to_dict("records")
     ]
     head = ["Scan", "Lm, HU", "Threshold, HU", "Calcium, mm³", "95 % interval, mm³"]
-    head += ["Noise alone, mm³", "Lesions", "Largest, mm³", "Mean, HU", "Peak, HU", "Root, ml", *(label for _, label in references)]
+    head += ["Noise alone, mm³", "Lesions", "Largest, mm³", "Mean, HU", "Peak, HU", "Root, ml"]
+    head += [label for _, label in references]
     caption = f"Calcium of every measured scan, rule {rule}"
     return [
         Table(caption, head, rows, of_scans=True),
