@@ -127,7 +127,16 @@ def test_a_scan_that_was_not_segmented_leaves_lines_unmet():
             "volume_in_reference_root_mm3": [1.0, 2.0, 3.0, 4.0],
         }
     )
-    assert not any(line.is_met for line in acceptance(found))
+    lines = acceptance(found)
+    assert not any(line.is_met for line in lines)
+    assert (lines[2].value, lines[2].missing) == (0.95, 1)
+
+
+def test_what_is_missing_stands_beside_the_value_of_the_rest(tmp_path):
+    run = make_run(tmp_path, dice=(0.99, 0.95, 0.97, None))
+    write_evaluation(*run)
+    row = cells(run[2].read_text(), "Acceptance", "Dice of the root, least: ≥ 0.88")
+    assert row[1:] == ["0.9500; 1 without", "**not met**"]
 
 
 def test_a_scan_without_a_volume_in_the_true_root_is_rightly_excluded():

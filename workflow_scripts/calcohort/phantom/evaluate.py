@@ -53,7 +53,7 @@ def write_evaluation(tables: Path, sheet: Path, out: Path) -> list[Line]:
     Returns
     -------
     list of Line
-        The acceptance lines. A scan that was not measured leaves its lines unmet.
+        The acceptance lines. A scan without a value that it should have leaves its lines unmet.
 
     Raises
     ------
@@ -98,10 +98,14 @@ def _read(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
 
 def _acceptance_table(lines: list[Line]) -> str:
     rows = [
-        [line.asked, _number(line.value, line.decimals), "met" if line.is_met else "**not met**"]
-        for line in lines
+        [line.asked, _measured(line), "met" if line.is_met else "**not met**"] for line in lines
     ]
     return _table(["asked", "measured", ""], rows)
+
+
+def _measured(line: Line) -> str:
+    lacking = f"; {line.missing} without" if line.missing else ""
+    return _number(line.value, line.decimals) + lacking
 
 
 def _networks(found: pd.DataFrame, calcium: pd.DataFrame) -> str:
