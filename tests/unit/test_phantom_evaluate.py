@@ -129,7 +129,7 @@ def test_a_scan_that_was_not_segmented_leaves_lines_unmet():
     )
     lines = acceptance(found)
     assert not any(line.is_met for line in lines)
-    assert (lines[2].value, lines[2].missing) == (0.95, 1)
+    assert (lines[2].value, lines[2].missing) == (pytest.approx(0.95), 1)
 
 
 def test_what_is_missing_stands_beside_the_value_of_the_rest(tmp_path):
