@@ -20,11 +20,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from calcohort import volume
+from calcohort.evaluation.evaluate import SEVERE_MM3
 from calcohort.measure.overlap import dice
 from calcohort.networks.predict import Network, load_network
 from calcohort.normalise import lower_calcium, normalise
 from calcohort.outcomes import OK, Excluded, read_record
-from calcohort.phantom.evaluate import SEVERE_MM3
 from calcohort.segment import find_root, scan_in_crop
 from calcohort.study import read_config, read_settings, read_sheet
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from calcohort.evaluation.evaluate import write_evaluation
 from calcohort.outcomes import UserError
-from calcohort.phantom.evaluate import write_evaluation
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

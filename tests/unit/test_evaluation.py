@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
+from calcohort.evaluation.acceptance import acceptance
+from calcohort.evaluation.evaluate import write_evaluation
 from calcohort.outcomes import UserError
-from calcohort.phantom.acceptance import acceptance
-from calcohort.phantom.evaluate import write_evaluation
 
 N = 4
 LM_HU = [400.0, 500.0, 600.0, 700.0]

@@ -7,8 +7,8 @@ import pandas as pd
 
 from calcohort.agreement.agreement import RULES, agreement_table
 from calcohort.agreement.statistics import agree
+from calcohort.evaluation.acceptance import Line, acceptance, network_cost
 from calcohort.outcomes import UserError, atomic_path
-from calcohort.phantom.acceptance import Line, acceptance, network_cost
 from calcohort.phantom.cohort import TEMPLATE
 from calcohort.report.published import THRESHOLD_30_SCANS, THRESHOLD_NOTE
 from calcohort.tables import read_table

@@ -1,0 +1,1 @@
+"""How the chain did on phantoms: figures held against what is asked."""
