@@ -211,8 +211,8 @@ def test_papers_figures_are_not_beside_other_references(tmp_path):
 
 def test_calcium_of_a_scan(full):
     row = next(r for r in Page(full).table(["Scan", "Lm, HU"]) if r[0] == "a2")
-    assert row[:6] == ["a2", "500", "600", "120.2", "118.8 to 122.2", "0.0"]
-    assert row[6:] == ["2", "–", "–", "–", "15.0", "610.0", "121.2"]
+    assert row[:6] == ["a2", "500", "600", "120.2", "119 to 122", "2"]
+    assert row[6:] == ["–", "–", "–", "15.0", "610.0", "121.2"]
 
 
 def test_scans_outside_of_the_networks_training_are_counted_and_told(full, tmp_path):

@@ -3,7 +3,8 @@
 U-Net1 sees the scan, on voxels of the size that `resample` asks for and scaled by 2 along rows and
 columns, and is trained on the filled bounding box of the root. What it finds is judged before it is
 believed: nothing found, something cut by the scan's edge, or something of no root's size are
-outcomes.
+outcomes. The edge is judged here and again in U-Net2's mask (`segment`): of a root whose annulus is
+cut off U-Net2 alone may make a smaller one that ends short of the edge.
 """
 
 import numpy as np

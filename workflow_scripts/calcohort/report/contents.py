@@ -162,8 +162,7 @@ def calcium_tables(scans: pd.DataFrame, calcium: pd.DataFrame, rule: str) -> lis
             number(row["luminance_hu"], 0),
             number(row["threshold_hu"], 0),
             number(row["calcium_volume_mm3"]),
-            interval(row["volume_low_mm3"], row["volume_high_mm3"]),
-            number(row["noise_volume_mm3"]),
+            interval(row["volume_low_mm3"], row["volume_high_mm3"], 0),
             number(row["lesion_count"], 0),
             number(row["largest_lesion_mm3"]),
             number(row["mean_hu"], 0),
@@ -174,7 +173,7 @@ def calcium_tables(scans: pd.DataFrame, calcium: pd.DataFrame, rule: str) -> lis
         for row in calcium[calcium["rule"] == rule].to_dict("records")
     ]
     head = ["Scan", "Lm, HU", "Threshold, HU", "Calcium, mm³", "95 % interval, mm³"]
-    head += ["Noise alone, mm³", "Lesions", "Largest, mm³", "Mean, HU", "Peak, HU", "Root, ml"]
+    head += ["Lesions", "Largest, mm³", "Mean, HU", "Peak, HU", "Root, ml"]
     head += [label for _, label in references]
     caption = f"Calcium of every measured scan, rule {rule}"
     return [
