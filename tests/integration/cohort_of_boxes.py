@@ -13,14 +13,14 @@ ROOT = (slice(12, 52), slice(20, 60), slice(20, 60))
 DEPOSITS = {"small": (5, 5, 4), "large": (10, 12, 6)}
 
 
-def write_scan(path: Path, lumen_hu: int, deposit: str | None) -> None:
-    """A body of 40 HU in air, a box of blood in it, and a deposit of 1200 HU at the box's foot."""
+def write_scan(path: Path, lumen_hu: int, deposit: str | None, deposit_hu: int = 1200) -> None:
+    """A body of 40 HU in air, a box of blood in it, and a deposit at the box's foot."""
     hu = np.full(SHAPE, -1000, np.int16)
     hu[4:60, 8:72, 8:72] = 40
     hu[ROOT] = lumen_hu
     if deposit:
         k, j, i = DEPOSITS[deposit]
-        hu[13 : 13 + k, 22 : 22 + j, 22 : 22 + i] = 1200
+        hu[13 : 13 + k, 22 : 22 + j, 22 : 22 + i] = deposit_hu
     volume.write(path, volume.Volume(hu, AFFINE))
 
 
@@ -51,6 +51,7 @@ def make_study(folder: Path, **settings) -> Path:
         ("bright", 1100, None),
     ):
         write_scan(folder / f"{name}.nii.gz", lumen, deposit)
+    write_scan(folder / "metal.nii.gz", 500, "small", deposit_hu=3071)
     whole = (folder / "large.nii.gz").read_bytes()
     (folder / "truncated.nii.gz").write_bytes(whole[: len(whole) // 2])
     rows = [
@@ -59,6 +60,7 @@ def make_study(folder: Path, **settings) -> Path:
         ("clean", "clean.nii.gz", "root.nii.gz", "", 650, 0.0),
         ("native", "native.nii.gz", "root.nii.gz", "root.nii.gz", "", ""),
         ("bright", "bright.nii.gz", "root.nii.gz", "", "", ""),
+        ("metal", "metal.nii.gz", "root.nii.gz", "", "", ""),
         ("truncated", "truncated.nii.gz", "root.nii.gz", "", "", ""),
         ("absent", "absent.nii.gz", "root.nii.gz", "", "", ""),
         ("moved", "large.nii.gz", "moved.nii.gz", "", "", ""),
