@@ -28,7 +28,7 @@ class MeasureSettings:
     min_luminance_hu : float
         Below it the scan has no contrast. The paper's scans lie far above (about 580 HU).
     metal_hu : float
-        Voxels of at least this are metal: the densest calcium stays below, a valve prosthesis
+        Voxels of at least this are metal: dense calcium stays below, a valve prosthesis
         reaches the end of a scanner's scale, mostly 3071 HU.
     cube_side_voxels, min_cube_in_root, max_bright_fraction
         See `luminance.measure_luminance`.
