@@ -84,7 +84,7 @@ VIEW = {
 }
 CUBE = {
     key: SETTINGS["measure"][key]
-    for key in ("cube_side_voxels", "min_cube_in_root", "max_bright_fraction")
+    for key in ("cube_sides_mm", "min_cube_in_root", "max_bright_fraction")
     if key in SETTINGS["measure"]
 }
 LEARNED_SEALS = [

@@ -56,7 +56,7 @@ def study(tmp_path):
         "convert": {"min_coverage_mm": 30},
         "resample": {"spacing_mm": None},
         "crop": {"shape_kji": [32, 32, 32]},
-        "measure": {"cube_side_voxels": 8},
+        "measure": {"cube_sides_mm": [8, 8, 8]},
         "training": TRAINING,
     }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))

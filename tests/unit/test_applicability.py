@@ -84,7 +84,9 @@ def test_where_the_cube_finds_no_place_contrast_and_noise_are_not_known():
     described = describe_scan(ct, root)
     assert described["luminance_hu"] is described["luminance_sd_hu"] is None
     assert described["coverage_mm"] == pytest.approx(40)
-    assert describe_scan(ct, root, cube_side_voxels=6)["luminance_hu"] == pytest.approx(500, abs=9)
+    assert describe_scan(ct, root, cube_sides_mm=(3, 4, 4))["luminance_hu"] == pytest.approx(
+        500, abs=9
+    )
 
 
 def test_a_learned_and_a_measured_scan_are_described_alike(tmp_path):

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-SMALL = MeasureSettings(cube_side_voxels=4)
+SMALL_CUBE_MM = (5.0, 3.0, 2.0)
+SMALL = MeasureSettings(cube_sides_mm=SMALL_CUBE_MM)
 ANISOTROPIC = np.diag([0.5, 0.75, 1.25, 1.0])
 
 
@@ -105,9 +106,9 @@ def test_mask_is_of_the_chosen_rule_and_k():
     ct, root = scan_with_root()
     ct[3, 3, 3], ct[3, 3, 4] = 640, 720
     for chosen, voxels in (
-        (MeasureSettings(cube_side_voxels=4, mask_rule="F1"), 2),
-        (MeasureSettings(cube_side_voxels=4, mask_rule="F2"), 1),
-        (MeasureSettings(cube_side_voxels=4, k=0.4), 1),
+        (MeasureSettings(cube_sides_mm=SMALL_CUBE_MM, mask_rule="F1"), 2),
+        (MeasureSettings(cube_sides_mm=SMALL_CUBE_MM, mask_rule="F2"), 1),
+        (MeasureSettings(cube_sides_mm=SMALL_CUBE_MM, k=0.4), 1),
     ):
         findings, _, mask = measure(ct, root, settings=chosen)
         assert mask.sum() == voxels
@@ -162,7 +163,7 @@ def test_a_root_with_metal_is_not_measured():
     problem = excluded(ct, root)
     assert problem.reason == Reason.METAL_IN_ROOT
     assert problem.detail == "1.4 mm³ of the root reach 2500 HU, as metal does"
-    measure(ct, root, settings=MeasureSettings(cube_side_voxels=4, metal_hu=4000))
+    measure(ct, root, settings=MeasureSettings(cube_sides_mm=SMALL_CUBE_MM, metal_hu=4000))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_a_root_with_metal_is_not_measured():
         {"k": 1.5},
         {"metal_hu": 1000},
         {"mask_rule": "F8"},
-        {"cube_side_voxels": 1},
+        {"cube_sides_mm": (5, 3, 0)},
         {"connectivity": 4},
         {"min_cube_in_root": 0},
         {"max_bright_fraction": 1.0},

@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from calcohort.measure.luminance import bright_hu, cube_start, measure_luminance, root_axis
+from calcohort.measure.luminance import (
+    PAPER_CUBE_MM,
+    bright_hu,
+    cube_shape,
+    cube_start,
+    measure_luminance,
+    root_axis,
+)
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Grid, Volume
 
@@ -17,7 +24,7 @@ def column(shape=(40, 30, 30), lean=0.0, blood_hu=500):
 
 
 def luminance(ct, root, affine=UNIT, side=10, **options):
-    return measure_luminance(Volume(ct, affine), root, cube_side_voxels=side, **options)
+    return measure_luminance(Volume(ct, affine), root, cube_sides_mm=(side,) * 3, **options)
 
 
 def test_the_cube_rises_to_the_top_of_the_root():
@@ -134,6 +141,27 @@ def test_an_even_cube_lies_about_its_centre_and_ties_go_towards_the_head():
     flipped = np.diag([1.0, 1.0, -1.0, 1.0])
     assert cube_start(np.array([10.0, 10.0, 10.0]), 20, flipped).tolist() == [0, 1, 1]
     assert cube_start(np.array([10.0, 10.0, 10.0]), 5, UNIT).tolist() == [8, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("spacing_kji", "voxels"),
+    [((0.625, 0.488, 0.488), 20 * 20 * 20), ((1.0, 1.0, 1.0), 12 * 10 * 10)],
+    ids=["the paper's scans", "1 mm"],
+)
+def test_the_cube_has_the_size_of_the_papers_whatever_the_voxels(spacing_kji, voxels):
+    shape = cube_shape(PAPER_CUBE_MM, Grid((256, 512, 512), np.diag([*spacing_kji[::-1], 1])))
+    assert shape.prod() == voxels
+    assert shape * spacing_kji == pytest.approx(PAPER_CUBE_MM, abs=0.5)
+
+
+def test_the_cubes_sides_follow_the_body_and_not_the_order_of_the_axes():
+    sagittal = np.array([[0, 0, 1.0, 0], [1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1.0]])
+    assert cube_shape((12, 10, 8), Grid((9, 9, 9), sagittal)).tolist() == [8, 12, 10]
+
+
+def test_slices_thicker_than_the_cube_leave_two():
+    thick = Grid((9, 99, 99), np.diag([0.5, 0.5, 10, 1]))
+    assert cube_shape(PAPER_CUBE_MM, thick).tolist() == [2, 20, 20]
 
 
 def test_the_axis_runs_through_the_centroids_of_the_cross_sections():

@@ -34,7 +34,9 @@ def methods(weights=WEIGHTS, compared=True, **changes):
 
 
 def test_parameters_formulas_and_versions_are_named():
-    text, provenance = methods(measure={"k": 0.35, "min_luminance_hu": 180, "cube_side_voxels": 18})
+    text, provenance = methods(
+        measure={"k": 0.35, "min_luminance_hu": 180, "cube_sides_mm": [9, 8, 8]}
+    )
     for part in (
         "Of 11 scans, 8 were measured, 2 were excluded",
         "1 failed",
@@ -43,7 +45,7 @@ def test_parameters_formulas_and_versions_are_named():
         "F1 = 600 HU",
         "F5 = 1.25 Lm",
         "F7 = Lm + k (1000 − Lm)",
-        "cube of 18 voxels",
+        "cube of 9 × 8 × 8 mm",
         "below 180 HU",
         "1 × 2 × 2",
         "224 × 256 × 256",

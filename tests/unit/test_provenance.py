@@ -21,7 +21,12 @@ CONFIG = {
     "localise": {"network": {"weights": "/home/someone/unet1.h5", "sha256": "ab" * 32}},
     "trained_on": {"localise": "/home/someone/ranges.yaml"},
     "crop": {"shape_kji": [224, 256, 256]},
-    "measure": {"k": 0.35, "min_luminance_hu": 180.0, "mask_rule": "F7", "cube_side_voxels": 18},
+    "measure": {
+        "k": 0.35,
+        "min_luminance_hu": 180.0,
+        "mask_rule": "F7",
+        "cube_sides_mm": [9, 8, 8],
+    },
 }
 WEIGHTS = {
     "segment": {"path": "/home/someone/unet2.h5", "sha256": "cd" * 32},

@@ -27,7 +27,7 @@ def test_the_shipped_config_is_right_and_overrides_its_protocol():
     assert read_settings(config())["measure"]["k"] == 0.2
     settings = read_settings(config(measure={"k": 0.25}))
     assert settings["measure"]["k"] == 0.25
-    assert settings["measure"]["cube_side_voxels"] == 20
+    assert settings["measure"]["cube_sides_mm"] == [12.5, 9.76, 9.76]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_root_that_the_crop_cuts_is_refused():
 def prepare(folder, name="a", network="unet2"):
     return prepare_sample(
         folder / "store", network, name, folder / "ct.nii.gz", folder / "root.nii.gz",
-        (2, 2, 2), {"cube_side_voxels": 6}, **SETTINGS,
+        (2, 2, 2), {"cube_sides_mm": [6, 6, 6]}, **SETTINGS,
     )  # fmt: skip
 
 

@@ -71,7 +71,6 @@ def volume_intervals(
     volumes_mm3: Mapping[str, float],
     *,
     k: float = 0.2,
-    cube_side_voxels: int = 20,
     factor: float = FACTOR,
 ) -> dict[str, Interval]:
     """Return the 95 % interval of each rule's calcium volume.
@@ -90,8 +89,6 @@ def volume_intervals(
         Measured volume of each rule.
     k : float
         Of F7.
-    cube_side_voxels : int
-        Of the luminance cube.
     factor : float
         Standard deviations to either side.
 
@@ -101,7 +98,7 @@ def volume_intervals(
         Rule to its interval, mm³, low not below 0.
     """
     lm = luminance["luminance_hu"]
-    se, sd = _luminance_error(ct, root, luminance["cube_start_kji"], cube_side_voxels)
+    se, sd = _luminance_error(ct, root, luminance["cube_start_kji"], luminance["cube_shape_kji"])
     box = bounding_slices(root | (probability >= 1 - ONE_SD))
     hu, inside, voxel = ct.array[box], root[box], ct.grid.voxel_volume_mm3
     smaller = inside & (probability[box] >= ONE_SD)
@@ -144,7 +141,6 @@ def add_intervals(
         findings,
         volumes,
         k=settings.k,
-        cube_side_voxels=settings.cube_side_voxels,
     )
     for rule in findings["rules"]:
         low, high, noise = intervals[rule["rule"]]
@@ -158,15 +154,15 @@ def _joined(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
 
 
 def _luminance_error(
-    ct: Volume, root: np.ndarray, start: Sequence[int], side: int
+    ct: Volume, root: np.ndarray, start: Sequence[int], shape: Sequence[int]
 ) -> tuple[float, float]:
     """Return the standard error of Lm and the robust SD of the blood in its cube, both in HU."""
-    cube = tuple(slice(first, first + side) for first in start)
+    cube = tuple(slice(first, first + side) for first, side in zip(start, shape, strict=True))
     hu, inside = ct.array[cube], root[cube]
     median = np.median(hu[inside])
     sd = max(MAD_TO_SD * float(np.median(np.abs(hu[inside] - median))), LEAST_SD_HU)
     blood = inside & (np.abs(hu - median) <= 5 * sd)
-    halves = slice(0, side // 2), slice(side // 2, side)
-    octants = [hu[part][blood[part]] for part in product(halves, repeat=3)]
+    halves = [(slice(0, side // 2), slice(side // 2, side)) for side in shape]
+    octants = [hu[part][blood[part]] for part in product(*halves)]
     means = [octant.mean(dtype=float) for octant in octants if octant.size]
     return float(np.std(means, ddof=1)) / np.sqrt(len(means)), sd

@@ -4,6 +4,7 @@ Paper 000 (section IV.B, Fig. 5) puts a cube of 20 voxels a side at the geometri
 root and moves it up, near the sinotubular junction, clear of the leaflets and their calcium. Here
 that reads:
 
+- The cube has the size of those 20 voxels, 12.5 × 9.76 × 9.76 mm, in whole voxels of the scan.
 - *Up* is world superior (+S of the affine), whatever the order and direction of the voxel axes.
 - The cube follows the root's own axis, tilted as it may be: the centroids of the root's
   cross-sections at successive heights, from the geometric centre up, one voxel spacing a step.
@@ -16,6 +17,7 @@ that reads:
   below the cube's level (`dark_hu`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import nibabel as nib
@@ -25,6 +27,8 @@ from calcohort.measure.thresholds import CALCIUM_HU
 from calcohort.outcomes import Excluded, Reason
 from calcohort.volume import Grid, Volume, bounding_slices
 
+PAPER_CUBE_MM = (12.5, 9.76, 9.76)
+"""Head to foot, front to back, left to right: 20 voxels of 0.625 × 0.488 × 0.488 mm."""
 CLEAN = 0.005
 TIE = 1e-6
 
@@ -33,7 +37,7 @@ def measure_luminance(
     ct: Volume,
     root: np.ndarray,
     *,
-    cube_side_voxels: int = 20,
+    cube_sides_mm: Sequence[float] = PAPER_CUBE_MM,
     min_cube_in_root: float = 0.95,
     max_bright_fraction: float = 0.05,
 ) -> dict[str, Any]:
@@ -45,12 +49,12 @@ def measure_luminance(
         HU, ``[k, j, i]``.
     root : ndarray of bool, ``[k, j, i]``
         The root, not empty.
-    cube_side_voxels : int
-        Voxels a side. An even cube has no middle voxel: it covers `start` to `start + side - 1`
-        along each axis, its centre lying between the two middle voxels at
-        ``start + (side - 1) / 2``. The centre is brought as near to the axis of the root as whole
-        voxels allow; a tie goes right, to the front, or up, so that the same voxels are chosen
-        however the array is flipped.
+    cube_sides_mm : sequence of float
+        Head to foot, front to back, left to right; rounded to voxels (`cube_shape`). An even side
+        has no middle voxel: it covers `start` to `start + side - 1`, its centre lying between the
+        two middle voxels at ``start + (side - 1) / 2``. The centre is brought as near to the axis
+        of the root as whole voxels allow; a tie goes right, to the front, or up, so that the same
+        voxels are chosen however the array is flipped.
     min_cube_in_root : float
         Least share of the cube's voxels that lie in the root.
     max_bright_fraction : float
@@ -59,9 +63,9 @@ def measure_luminance(
     Returns
     -------
     dict
-        `luminance_hu`; `luminance_sd_hu` (n - 1); `cube_start_kji`; `cube_shift_mm`, the height of
-        the cube's centre above the root's geometric centre; `cube_in_root_fraction`;
-        `cube_bright_fraction`.
+        `luminance_hu`; `luminance_sd_hu` (n - 1); `cube_start_kji` and `cube_shape_kji`, its first
+        voxel and its voxels; `cube_shift_mm`, the height of the cube's centre above the root's
+        geometric centre; `cube_in_root_fraction`; `cube_bright_fraction`.
 
     Raises
     ------
@@ -70,11 +74,12 @@ def measure_luminance(
         bright voxels. The cube is never made smaller.
     """
     origin_mm, axis_kji = root_axis(root, ct.grid)
+    shape = cube_shape(cube_sides_mm, ct.grid)
     best, largest_share = None, 0.0
     for centre in axis_kji[::-1]:
-        start = cube_start(centre, cube_side_voxels, ct.affine)
-        cube = tuple(slice(first, first + cube_side_voxels) for first in start)
-        in_scan = start.min() >= 0 and (start + cube_side_voxels <= root.shape).all()
+        start = cube_start(centre, shape, ct.affine)
+        cube = tuple(map(slice, start, start + shape))
+        in_scan = start.min() >= 0 and (start + shape <= root.shape).all()
         share = float(root[cube].mean()) if in_scan else 0.0
         largest_share = max(largest_share, share)
         if share < min_cube_in_root:
@@ -90,8 +95,9 @@ def measure_luminance(
     if best is None:
         raise Excluded(
             Reason.LUMINANCE_UNMEASURABLE,
-            f"the luminance cube of {cube_side_voxels} voxels a side fits nowhere between the "
-            f"root's centre and its top: at most {largest_share:.1%} of it lie in the root, "
+            f"the luminance cube of {' × '.join(f'{mm:g}' for mm in cube_sides_mm)} mm fits "
+            "nowhere between the root's centre and its top: at most "
+            f"{largest_share:.1%} of it lie in the root, "
             f"{min_cube_in_root:.0%} are needed",
         )
     if best["bright"] > max_bright_fraction:
@@ -100,11 +106,12 @@ def measure_luminance(
             "the luminance cube holds calcium wherever it fits in the root: at least "
             f"{best['bright']:.1%} of its voxels are bright, {max_bright_fraction:.1%} are allowed",
         )
-    middle = ct.grid.world(best["start"] + (cube_side_voxels - 1) / 2)
+    middle = ct.grid.world(best["start"] + (shape - 1) / 2)
     return {
         "luminance_hu": float(best["blood"].mean(dtype=float)),
         "luminance_sd_hu": float(best["blood"].std(dtype=float, ddof=1)),
-        "cube_start_kji": [int(first) for first in best["start"]],
+        "cube_start_kji": best["start"].tolist(),
+        "cube_shape_kji": shape.tolist(),
         "cube_shift_mm": float((middle - origin_mm)[2]),
         "cube_in_root_fraction": best["share"],
         "cube_bright_fraction": float(best["bright"]),
@@ -142,13 +149,27 @@ def root_axis(root: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     return origin, grid.index(np.column_stack([x, y, origin[2] + levels * step]))
 
 
-def cube_start(centre_kji: np.ndarray, side: int, affine: np.ndarray) -> np.ndarray:
-    """First voxel ``k, j, i`` of the cube of `side` voxels nearest to a fractional index.
+def cube_shape(sides_mm: Sequence[float], grid: Grid) -> np.ndarray:
+    """Return a cube's sides in whole voxels ``k, j, i``, at least 2.
+
+    Each goes along the voxel axis nearest to its direction (head to foot, front to back, left to
+    right), whatever the order of the axes.
+
+    >>> cube_shape(PAPER_CUBE_MM, Grid((256, 512, 512), np.diag([0.488, 0.488, 0.625, 1]))).tolist()
+    [20, 20, 20]
+    """
+    nearest = nib.io_orientation(grid.affine)[::-1, 0].astype(int)
+    sides = np.asarray(sides_mm, dtype=float)[2 - nearest]
+    return np.maximum(np.rint(sides / grid.spacing_mm), 2).astype(int)
+
+
+def cube_start(centre_kji: np.ndarray, shape: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """First voxel ``k, j, i`` of the cube of that shape nearest to a fractional index.
 
     Ties go right, to the front, or up (see `measure_luminance`).
     """
     towards = nib.io_orientation(affine)[::-1, 1]
-    corner = np.asarray(centre_kji) - (side - 1) / 2
+    corner = np.asarray(centre_kji) - (np.asarray(shape) - 1) / 2
     return (towards * np.floor(towards * corner + 0.5 + TIE)).astype(int)
 
 

@@ -1,12 +1,13 @@
 """Measure the calcium of a root: luminance, the seven thresholds, and calcium at each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from calcohort.measure.lesions import NEIGHBOURS, measure_lesions
-from calcohort.measure.luminance import measure_luminance
+from calcohort.measure.luminance import PAPER_CUBE_MM, measure_luminance
 from calcohort.measure.scores import Scoring, rule_scores
 from calcohort.measure.thresholds import CALCIUM_HU, RULES, thresholds_hu
 from calcohort.outcomes import Excluded, Reason, UserError
@@ -30,7 +31,7 @@ class MeasureSettings:
     metal_hu : float
         Voxels of at least this are metal: dense calcium stays below, a valve prosthesis
         reaches the end of a scanner's scale, mostly 3071 HU.
-    cube_side_voxels, min_cube_in_root, max_bright_fraction
+    cube_sides_mm, min_cube_in_root, max_bright_fraction
         See `luminance.measure_luminance`.
     connectivity, min_lesion_voxels
         See `lesions.measure_lesions`.
@@ -40,7 +41,7 @@ class MeasureSettings:
     mask_rule: str = "F7"
     min_luminance_hu: float = 200.0
     metal_hu: float = 2500.0
-    cube_side_voxels: int = 20
+    cube_sides_mm: Sequence[float] = PAPER_CUBE_MM
     min_cube_in_root: float = 0.95
     max_bright_fraction: float = 0.05
     connectivity: int = 26
@@ -51,7 +52,10 @@ class MeasureSettings:
         checks = {
             "k": (0 <= self.k <= 1, "from 0 to 1"),
             "mask_rule": (self.mask_rule in RULES, f"one of {', '.join(RULES)}"),
-            "cube_side_voxels": (self.cube_side_voxels >= 2, "2 or more"),
+            "cube_sides_mm": (
+                len(self.cube_sides_mm) == 3 and min(self.cube_sides_mm) > 0,
+                "three lengths above 0",
+            ),
             "metal_hu": (self.metal_hu > CALCIUM_HU, f"above {CALCIUM_HU:.0f}"),
             "min_cube_in_root": (0 < self.min_cube_in_root <= 1, "above 0 and at most 1"),
             "max_bright_fraction": (0 <= self.max_bright_fraction < 1, "from 0 to below 1"),
@@ -112,7 +116,7 @@ def measure_calcium(
     luminance = measure_luminance(
         ct,
         root,
-        cube_side_voxels=settings.cube_side_voxels,
+        cube_sides_mm=settings.cube_sides_mm,
         min_cube_in_root=settings.min_cube_in_root,
         max_bright_fraction=settings.max_bright_fraction,
     )

@@ -101,7 +101,7 @@ def _measures(measure: MeasureSettings) -> Iterable[str]:
         else ""
     )
     yield (
-        f"The luminance Lm was the mean of a cube of {measure.cube_side_voxels} voxels a side, "
+        f"The luminance Lm was the mean of a cube of {_times(measure.cube_sides_mm)} mm, "
         "moved from the root's geometric centre towards the sinotubular junction so that it held "
         "contrast-enhanced blood; scans with Lm below "
         f"{measure.min_luminance_hu:g} HU or of 1000 HU and more were excluded."
