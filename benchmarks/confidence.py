@@ -105,10 +105,10 @@ def judged(seed: int, case: dict, settings: MeasureSettings) -> dict:
         )["F7"]
 
     def holds(factor: float) -> bool:
-        low, high, _ = interval(factor)
+        low, high = interval(factor)
         return low <= truth <= high
 
-    low, high, noise = interval(confidence.FACTOR)
+    low, high = interval(confidence.FACTOR)
     return {
         "seed": seed,
         "luminance_hu": findings["luminance_hu"],
@@ -119,7 +119,6 @@ def judged(seed: int, case: dict, settings: MeasureSettings) -> dict:
         "truth_mm3": truth,
         "low_mm3": low,
         "high_mm3": high,
-        "noise_mm3": noise,
         "covered": low <= truth <= high,
         "least_factor": next(filter(holds, np.arange(0, 10, 0.05)), np.inf),
     }

@@ -25,7 +25,7 @@ def scan(noise_hu=5.0, lumen_hu=500.0):
 def interval(ct, root, probability, rule="F7"):
     findings, _ = measure_calcium(ct, root, settings=MeasureSettings())
     volumes = {row["rule"]: row["calcium_volume_mm3"] for row in findings["rules"]}
-    low, high, _ = volume_intervals(ct, root, probability, findings, volumes)[rule]
+    low, high = volume_intervals(ct, root, probability, findings, volumes)[rule]
     return volumes[rule], low, high
 
 
@@ -70,19 +70,6 @@ def test_noise_near_the_threshold_opens_the_interval():
     noisy = interval(*scan(60.0), scan()[1].astype(float))
     assert noisy[2] - noisy[1] > 3 * (quiet[2] - quiet[1])
     assert noisy[1] <= 18 <= noisy[2]
-
-
-def test_the_volume_of_noise_is_what_noise_puts_above_the_threshold():
-    """Blood of 500 HU and noise of 50 HU: F7 lies at 600 HU, two SD above, where 2.3 % reach."""
-    ct, root = scan(noise_hu=50.0)
-    blood = np.where(ct.array > 900, np.int16(500), ct.array)
-    ct = Volume(blood, AFFINE)
-    findings, _ = measure_calcium(ct, root, settings=MeasureSettings())
-    measured = {row["rule"]: row["calcium_volume_mm3"] for row in findings["rules"]}
-    told = volume_intervals(ct, root, root.astype(float), findings, measured)
-    assert told["F7"].noise_mm3 == pytest.approx(measured["F7"], rel=0.2)
-    assert told["F7"].noise_mm3 == pytest.approx(0.0228 * findings["root_volume_mm3"], rel=0.2)
-    assert told["F3"].noise_mm3 < 0.01
 
 
 def test_a_rule_without_lm_knows_no_error_of_lm():

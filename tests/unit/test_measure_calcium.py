@@ -39,9 +39,9 @@ def measure(ct, root, affine=ANISOTROPIC, settings=SMALL):
     return findings, {row["rule"]: row for row in findings["rules"]}, mask
 
 
-def excluded(ct, root, settings=SMALL):
+def excluded(ct, root, affine=ANISOTROPIC, settings=SMALL):
     with pytest.raises(Excluded) as problem:
-        measure(ct, root, settings=settings)
+        measure(ct, root, affine, settings)
     return problem.value
 
 
@@ -99,6 +99,7 @@ def test_no_calcium_is_a_measured_zero():
         "largest_lesion_mm3": None,
         "mean_hu": None,
         "peak_hu": None,
+        "noise_volume_mm3": 0.0,
     }
 
 
@@ -148,7 +149,7 @@ def test_scans_that_cannot_be_measured_say_why():
     problem = excluded(*scan_with_root(blood_hu=199))
     assert problem.reason == Reason.NO_CONTRAST
     assert "199.0 HU" in problem.detail
-    measure(*scan_with_root(blood_hu=999))
+    measure(*scan_with_root(blood_hu=990))
     measure(*scan_with_root(blood_hu=200))
 
 
@@ -166,11 +167,40 @@ def test_a_root_with_metal_is_not_measured():
     measure(ct, root, settings=MeasureSettings(cube_sides_mm=SMALL_CUBE_MM, metal_hu=4000))
 
 
+def scan_of_blood(noise_hu, blood_hu=500):
+    """A root of 27 mL full of blood, on voxels of 1 mm, without calcium."""
+    root = np.zeros((40, 40, 40), bool)
+    root[5:35, 5:35, 5:35] = True
+    noise = np.random.default_rng(0).normal(0, noise_hu, root.shape)
+    return np.where(root, blood_hu + noise, 50), root
+
+
+def test_the_noise_volume_is_what_noise_puts_above_the_threshold():
+    """Blood of 500 HU and noise of 40 HU: F7 lies at 600 HU, 2.5 SD above, where 0.62 % reach."""
+    _, rules, _ = measure(*scan_of_blood(40), np.eye(4), MeasureSettings())
+    told = rules["F7"]["noise_volume_mm3"]
+    assert told == pytest.approx(0.0062 * 27_000, rel=0.3)
+    assert rules["F7"]["calcium_volume_mm3"] == pytest.approx(0.0062 * 27_000, rel=0.2)
+    assert rules["F3"]["noise_volume_mm3"] < 0.01
+
+
+def test_a_scan_whose_calcium_would_be_noise_is_not_measured():
+    """Noise of 50 HU: 2.3 % of 27 mL lie above F7."""
+    noisy = scan_of_blood(50)
+    problem = excluded(*noisy, np.eye(4), MeasureSettings())
+    assert problem.reason == Reason.TOO_NOISY
+    assert problem.detail.startswith("noise of 48 HU about a luminance of 498 HU would give 4")
+    assert problem.detail.endswith("by F7 without any calcium; at most 200 mm³ are allowed")
+    measure(*noisy, np.eye(4), MeasureSettings(max_noise_volume_mm3=None))
+    measure(*noisy, np.eye(4), MeasureSettings(mask_rule="F3"))
+
+
 @pytest.mark.parametrize(
     "bad",
     [
         {"k": 1.5},
         {"metal_hu": 1000},
+        {"max_noise_volume_mm3": 0},
         {"mask_rule": "F8"},
         {"cube_sides_mm": (5, 3, 0)},
         {"connectivity": 4},

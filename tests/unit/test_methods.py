@@ -47,6 +47,8 @@ def test_parameters_formulas_and_versions_are_named():
         "F7 = Lm + k (1000 − Lm)",
         "cube of 9 × 8 × 8 mm",
         "below 180 HU",
+        "metal in the root (2500 HU or more)",
+        "noise that it alone was expected to give more than 200 mm³ by F7",
         "1 × 2 × 2",
         "224 × 256 × 256",
         f"version {__version__}",
@@ -58,6 +60,11 @@ def test_parameters_formulas_and_versions_are_named():
     ):
         assert part in text
     assert "phantoms" not in text
+
+
+def test_without_a_limit_of_noise_none_is_named():
+    text, _ = methods(measure={"max_noise_volume_mm3": None})
+    assert "metal in the root (2500 HU or more)." in text
     shipped = {"segment": {"path": "models/unet2.weights.h5", "sha256": "cd" * 32}}
     assert "trained on phantoms" in methods(shipped)[0]
 

@@ -11,13 +11,12 @@ mm³, downwards and upwards:
 - *Noise.* A voxel near the threshold may lie on its other side; with the cube's robust SD ``s`` it
   is above with the probability ``Phi((hu - threshold) / s)``, and the variance ``p (1 - p)`` is
   summed, times `SHARED` voxels, about as many as a scanner's point spread gives one noise. Blood
-  alone exceeds the threshold at times: ``Phi((Lm - threshold) / s)`` of the root. This noise
-  volume is taken off the lower end, and told.
+  alone exceeds the threshold at times: its volume (`noise_volume_mm3`) is taken off the lower end.
 
 The ends lie `FACTOR` such deviations, added in quadrature, from the volume, and `LEAST_MM3` more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import ndtr
 
-from calcohort.measure.measure import MeasureSettings
+from calcohort.measure.measure import MeasureSettings, noise_volume_mm3
 from calcohort.measure.thresholds import RULES
 from calcohort.volume import Volume, bounding_slices
 
@@ -34,17 +33,13 @@ FACTOR = 1.7
 """Chosen on wide phantoms of seeds 401 to 435 (docs/confidence.md)."""
 LEAST_MM3 = 1.0
 SHARED = 27
-MAD_TO_SD = 1.4826
-LEAST_SD_HU = 1.0
-"""The unit of stored values."""
 
 
 class Interval(NamedTuple):
-    """The 95 % interval of a calcium volume, and how much blood counts as calcium by noise."""
+    """The 95 % interval of a calcium volume."""
 
     low_mm3: float
     high_mm3: float
-    noise_mm3: float
 
 
 def expected_dice(root: np.ndarray, probability: np.ndarray) -> float:
@@ -98,7 +93,8 @@ def volume_intervals(
         Rule to its interval, mm³, low not below 0.
     """
     lm = luminance["luminance_hu"]
-    se, sd = _luminance_error(ct, root, luminance["cube_start_kji"], luminance["cube_shape_kji"])
+    sd = luminance["noise_hu"]
+    se = _luminance_error(ct, root, luminance)
     box = bounding_slices(root | (probability >= 1 - ONE_SD))
     hu, inside, voxel = ct.array[box], root[box], ct.grid.voxel_volume_mm3
     smaller = inside & (probability[box] >= ONE_SD)
@@ -118,10 +114,10 @@ def volume_intervals(
         up.append(count(inside, rule.threshold_hu(lm - se, k)) - here)
         above = ndtr((hu[inside] - threshold) / sd)
         noise = voxel * np.sqrt(SHARED * float((above * (1 - above)).sum(dtype=float)))
-        blood = voxel * np.count_nonzero(inside) * float(ndtr((lm - threshold) / sd))
+        blood = noise_volume_mm3(luminance, threshold, voxel * np.count_nonzero(inside))
         low = volume - min(blood, here) - factor * np.linalg.norm([*down, noise]) - LEAST_MM3
         high = volume + factor * np.linalg.norm([*up, noise]) + LEAST_MM3
-        intervals[name] = Interval(max(0.0, float(low)), float(high), blood)
+        intervals[name] = Interval(max(0.0, float(low)), float(high))
     return intervals
 
 
@@ -132,7 +128,7 @@ def add_intervals(
     findings: Mapping[str, Any],
     settings: MeasureSettings,
 ) -> None:
-    """Add `volume_low_mm3`, `volume_high_mm3` and `noise_volume_mm3` to each measured rule."""
+    """Add `volume_low_mm3` and `volume_high_mm3` to each measured rule."""
     volumes = {rule["rule"]: rule["calcium_volume_mm3"] for rule in findings["rules"]}
     intervals = volume_intervals(
         ct,
@@ -143,8 +139,8 @@ def add_intervals(
         k=settings.k,
     )
     for rule in findings["rules"]:
-        low, high, noise = intervals[rule["rule"]]
-        rule |= {"volume_low_mm3": low, "volume_high_mm3": high, "noise_volume_mm3": noise}
+        low, high = intervals[rule["rule"]]
+        rule |= {"volume_low_mm3": low, "volume_high_mm3": high}
 
 
 def _joined(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
@@ -153,16 +149,16 @@ def _joined(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
     return np.isin(labels, np.setdiff1d(labels[seed], 0))
 
 
-def _luminance_error(
-    ct: Volume, root: np.ndarray, start: Sequence[int], shape: Sequence[int]
-) -> tuple[float, float]:
-    """Return the standard error of Lm and the robust SD of the blood in its cube, both in HU."""
-    cube = tuple(slice(first, first + side) for first, side in zip(start, shape, strict=True))
+def _luminance_error(ct: Volume, root: np.ndarray, luminance: Mapping[str, Any]) -> float:
+    """Return the standard error of Lm, HU."""
+    shape = luminance["cube_shape_kji"]
+    cube = tuple(
+        slice(first, first + side)
+        for first, side in zip(luminance["cube_start_kji"], shape, strict=True)
+    )
     hu, inside = ct.array[cube], root[cube]
-    median = np.median(hu[inside])
-    sd = max(MAD_TO_SD * float(np.median(np.abs(hu[inside] - median))), LEAST_SD_HU)
-    blood = inside & (np.abs(hu - median) <= 5 * sd)
+    blood = inside & (np.abs(hu - np.median(hu[inside])) <= 5 * luminance["noise_hu"])
     halves = [(slice(0, side // 2), slice(side // 2, side)) for side in shape]
     octants = [hu[part][blood[part]] for part in product(*halves)]
     means = [octant.mean(dtype=float) for octant in octants if octant.size]
-    return float(np.std(means, ddof=1)) / np.sqrt(len(means)), sd
+    return float(np.std(means, ddof=1)) / np.sqrt(len(means))

@@ -75,6 +75,10 @@ class Reason(StrEnum):
         "luminance_unmeasurable",
         "no place in the root holds the luminance cube without calcium",
     )
+    TOO_NOISY = (
+        "too_noisy",
+        "noise alone would lift much blood above the threshold, to be counted as calcium",
+    )
     REJECTED_BY_REVIEWER = (
         "rejected_by_reviewer",
         "a reviewer rejected the scan after a look at its picture",

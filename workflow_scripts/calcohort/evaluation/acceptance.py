@@ -53,7 +53,8 @@ def acceptance(found: pd.DataFrame) -> list[Line]:
         One row per phantom: `status`, `dice`, `hd95_mm`, `box_coverage`,
         `volume_in_found_root_mm3`, `volume_in_reference_root_mm3`. NaN, where a scan has no value,
         leaves a line unmet; but a scan that F7 cannot measure in the true root either (no contrast,
-        metal, no place for the luminance cube) is rightly excluded, and has no volume to compare.
+        metal, noise, no place for the luminance cube) is rightly excluded, and has no volume to
+        compare.
     """
     measurable = found[TRUE].notna()
     rootless, unboxed = (int(found[key].isna().sum()) for key in ("dice", "box_coverage"))

@@ -63,9 +63,11 @@ def measure_luminance(
     Returns
     -------
     dict
-        `luminance_hu`; `luminance_sd_hu` (n - 1); `cube_start_kji` and `cube_shape_kji`, its first
-        voxel and its voxels; `cube_shift_mm`, the height of the cube's centre above the root's
-        geometric centre; `cube_in_root_fraction`; `cube_bright_fraction`.
+        `luminance_hu`; `luminance_sd_hu` (n - 1); `noise_hu`, the robust SD of the cube's root
+        voxels, 1.4826 times their median absolute deviation, at least 1;
+        `cube_start_kji` and `cube_shape_kji`, its first voxel and its voxels; `cube_shift_mm`, the
+        height of the cube's centre above the root's geometric centre; `cube_in_root_fraction`;
+        `cube_bright_fraction`.
 
     Raises
     ------
@@ -87,7 +89,13 @@ def measure_luminance(
         hu = ct.array[cube][root[cube]]
         bright = hu > bright_hu(hu)
         blood = hu[~bright & (hu >= dark_hu(hu))]
-        found = {"start": start, "share": share, "bright": bright.mean(), "blood": blood}
+        found = {
+            "start": start,
+            "share": share,
+            "bright": bright.mean(),
+            "blood": blood,
+            "noise_hu": _median_and_sd(hu)[1],
+        }
         if best is None or found["bright"] < best["bright"]:
             best = found
         if best["bright"] <= CLEAN:
@@ -110,6 +118,7 @@ def measure_luminance(
     return {
         "luminance_hu": float(best["blood"].mean(dtype=float)),
         "luminance_sd_hu": float(best["blood"].std(dtype=float, ddof=1)),
+        "noise_hu": best["noise_hu"],
         "cube_start_kji": best["start"].tolist(),
         "cube_shape_kji": shape.tolist(),
         "cube_shift_mm": float((middle - origin_mm)[2]),

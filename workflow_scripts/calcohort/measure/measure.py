@@ -1,10 +1,11 @@
 """Measure the calcium of a root: luminance, the seven thresholds, and calcium at each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from calcohort.measure.lesions import NEIGHBOURS, measure_lesions
 from calcohort.measure.luminance import PAPER_CUBE_MM, measure_luminance
@@ -31,6 +32,9 @@ class MeasureSettings:
     metal_hu : float
         Voxels of at least this are metal: dense calcium stays below, a valve prosthesis
         reaches the end of a scanner's scale, mostly 3071 HU.
+    max_noise_volume_mm3 : float or None
+        Blood that noise alone may lift above the threshold of `mask_rule`; None is no limit. The
+        default is more than a quarter of the paper's largest calcium volume, 716 mm³.
     cube_sides_mm, min_cube_in_root, max_bright_fraction
         See `luminance.measure_luminance`.
     connectivity, min_lesion_voxels
@@ -41,6 +45,7 @@ class MeasureSettings:
     mask_rule: str = "F7"
     min_luminance_hu: float = 200.0
     metal_hu: float = 2500.0
+    max_noise_volume_mm3: float | None = 200.0
     cube_sides_mm: Sequence[float] = PAPER_CUBE_MM
     min_cube_in_root: float = 0.95
     max_bright_fraction: float = 0.05
@@ -57,6 +62,10 @@ class MeasureSettings:
                 "three lengths above 0",
             ),
             "metal_hu": (self.metal_hu > CALCIUM_HU, f"above {CALCIUM_HU:.0f}"),
+            "max_noise_volume_mm3": (
+                self.max_noise_volume_mm3 is None or self.max_noise_volume_mm3 > 0,
+                "above 0 or null",
+            ),
             "min_cube_in_root": (0 < self.min_cube_in_root <= 1, "above 0 and at most 1"),
             "max_bright_fraction": (0 <= self.max_bright_fraction < 1, "from 0 to below 1"),
             "connectivity": (self.connectivity in NEIGHBOURS, "6, 18 or 26"),
@@ -86,8 +95,8 @@ def measure_calcium(
     -------
     findings : dict
         `root_volume_mm3`; the keys of `measure_luminance`; `k`, `mask_rule`; and `rules`, a list
-        of one dict per rule, F1 to F7: `rule`, the keys of `measure_lesions`, and with `scoring`
-        those of `scores.rule_scores`.
+        of one dict per rule, F1 to F7: `rule`, the keys of `measure_lesions`, `noise_volume_mm3`
+        (`noise_volume_mm3`), and with `scoring` the keys of `scores.rule_scores`.
     calcium : ndarray of bool, ``[k, j, i]``
         Calcium at the threshold of `settings.mask_rule`.
 
@@ -96,7 +105,8 @@ def measure_calcium(
     Excluded
         `mask_on_other_grid`, `root_not_found`, `metal_in_root` (1 mm³ of it or more: every rule
         would count it as calcium), `luminance_unmeasurable`, `luminance_too_high` (Lm of 1000 HU
-        or more: F7 would fall below Lm), `no_contrast` (Lm below the configured least).
+        or more: F7 would fall below Lm), `no_contrast` (Lm below the configured least),
+        `too_noisy` (noise alone would give more than the configured volume).
     """
     if root.shape != ct.array.shape:
         raise Excluded(
@@ -132,19 +142,47 @@ def measure_calcium(
             f"the luminance is {lm:.1f} HU, contrast gives at least "
             f"{settings.min_luminance_hu:.0f} HU",
         )
+    root_mm3 = voxel_mm3 * np.count_nonzero(inside)
     calcium, rules = np.zeros(root.shape, dtype=bool), []
     for rule, threshold in thresholds_hu(lm, settings.k).items():
         lesions, mask = measure_lesions(
             hu, inside, threshold, voxel_mm3, settings.connectivity, settings.min_lesion_voxels
         )
         scores = rule_scores(hu, mask, ct.grid, scoring) if scoring else {}
-        rules.append({"rule": rule} | lesions | scores)
+        noise_mm3 = noise_volume_mm3(luminance, threshold, root_mm3)
+        rules.append({"rule": rule} | lesions | {"noise_volume_mm3": noise_mm3} | scores)
         if rule == settings.mask_rule:
             calcium[box] = mask
+            _check_noise(noise_mm3, rule, luminance, settings)
     findings = {
-        "root_volume_mm3": int(inside.sum()) * voxel_mm3,
+        "root_volume_mm3": root_mm3,
         "k": settings.k,
         "mask_rule": settings.mask_rule,
         "rules": rules,
     }
     return luminance | findings, calcium
+
+
+def noise_volume_mm3(
+    luminance: Mapping[str, float], threshold_hu: float, root_volume_mm3: float
+) -> float:
+    """Volume of blood that noise alone is expected to lift to a threshold, and so to calcium.
+
+    ``Phi((Lm - threshold) / s)`` of the root, `Phi` the normal distribution and `s` the noise in
+    the luminance cube: what `measure_luminance` returns.
+    """
+    share = ndtr((luminance["luminance_hu"] - threshold_hu) / luminance["noise_hu"])
+    return float(share * root_volume_mm3)
+
+
+def _check_noise(
+    noise_mm3: float, rule: str, luminance: Mapping[str, float], settings: MeasureSettings
+) -> None:
+    limit_mm3 = settings.max_noise_volume_mm3
+    if limit_mm3 is not None and noise_mm3 > limit_mm3:
+        raise Excluded(
+            Reason.TOO_NOISY,
+            f"noise of {luminance['noise_hu']:.0f} HU about a luminance of "
+            f"{luminance['luminance_hu']:.0f} HU would give {noise_mm3:.0f} mm³ by {rule} without "
+            f"any calcium; at most {limit_mm3:g} mm³ are allowed",
+        )

@@ -100,11 +100,19 @@ def _measures(measure: MeasureSettings) -> Iterable[str]:
         if measure.min_lesion_voxels > 1
         else ""
     )
+    limit_mm3 = measure.max_noise_volume_mm3
+    noisy = (
+        f" or with so much noise that it alone was expected to give more than {limit_mm3:g} mm³ "
+        f"by {measure.mask_rule}"
+        if limit_mm3
+        else ""
+    )
     yield (
         f"The luminance Lm was the mean of a cube of {_times(measure.cube_sides_mm)} mm, "
         "moved from the root's geometric centre towards the sinotubular junction so that it held "
         "contrast-enhanced blood; scans with Lm below "
-        f"{measure.min_luminance_hu:g} HU or of 1000 HU and more were excluded."
+        f"{measure.min_luminance_hu:g} HU or of 1000 HU and more were excluded, and so were scans "
+        f"with metal in the root ({measure.metal_hu:g} HU or more){noisy}."
     )
     yield (
         "Voxels of the root at or above a threshold were calcium; seven threshold rules were "
