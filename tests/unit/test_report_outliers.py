@@ -20,6 +20,7 @@ def cohort(volumes, references=None, luminance=None):
             "calcium_volume_mm3": volumes,
             "noise_volume_mm3": 0.0,
             "lesion_count": 1,
+            "peak_hu": 1200.0,
             "luminance_hu": 500.0 if luminance is None else luminance,
             "root_volume_mm3": np.linspace(14_000, 16_000, len(volumes)),
         }
@@ -81,6 +82,14 @@ def test_scans_whose_noise_may_count_as_calcium_are_found():
     found = find_outliers(scans, calcium, agreement, "F7")
     assert [(o.scan_id, o.kind) for o in found] == [("s0", "noise"), ("s2", "noise")]
     assert found[0].why == "noise alone would give 10.0 mm³ at 600 HU; 100.0 mm³ were measured"
+
+
+def test_calcium_as_bright_as_metal_is_found():
+    scans, calcium, agreement = cohort([100.0, 100, 0])
+    calcium["peak_hu"] = [1799.0, 1800.0, None]
+    (outlier,) = find_outliers(scans, calcium, agreement, "F7")
+    assert (outlier.scan_id, outlier.kind) == ("s1", "metal")
+    assert outlier.why == "the brightest voxel has 1800 HU"
 
 
 def test_scans_outside_of_the_training_are_found_measured_or_not():

@@ -19,7 +19,7 @@ STAGE_VERSIONS = {
     "laboratory": 2,
     "association": 1,
     "drift": 1,
-    "report": 6,
+    "report": 7,
     "gallery": 2,
     "paper": 1,
     "prepare": 3,

@@ -17,11 +17,13 @@ HIGHEST_SCORE = 3.5
 FEWEST_SCANS = 10
 NOISE_SHARE = 0.1
 LEAST_NOISE_MM3 = 1.0
+METAL_LIKE_HU = 1800.0
 KINDS = {
     "calcium": "calcium volume unlike the cohort's",
     "root": "root volume unlike the cohort's",
     "luminance": "luminance unlike the cohort's",
     "noise": "noise may have been counted as calcium",
+    "metal": "metal may have been counted as calcium",
     "reader": "farther from the reader than the limits of agreement",
     "training": "outside of what the networks were trained on",
 }
@@ -54,9 +56,10 @@ def find_outliers(
 
     Of the cohort: `modified_z` beyond ± 3.5 of the luminance (HU), and of the logarithms of the
     root volume (mm³) and of the calcium volume + 1 mm³ by the main rule. Of noise: it alone would
-    give at least 1 mm³ and a tenth of the calcium volume. Of the reader: calcium volume or
-    threshold beyond the limits of agreement, by size where constant limits are wrong. Of the
-    training: `outside_training` of scans.csv.
+    give at least 1 mm³ and a tenth of the calcium volume. Of metal: a voxel of the calcium reaches
+    `METAL_LIKE_HU`, as a prosthesis's thin frame does and calcium seldom. Of the reader: calcium
+    volume or threshold beyond the limits of agreement, by size where constant limits are wrong. Of
+    the training: `outside_training` of scans.csv.
 
     Parameters
     ----------
@@ -92,6 +95,11 @@ def find_outliers(
             "measured",
         )
         for scan_id, row in _noisy(rows).iterrows()
+    ]
+    found += [
+        Outlier(scan_id, "metal", f"the brightest voxel has {number(peak_hu, 0)} HU")
+        for scan_id, peak_hu in rows["peak_hu"].astype(float).items()
+        if peak_hu >= METAL_LIKE_HU
     ]
     for quantity in ("calcium_volume_mm3", "threshold_hu"):
         found += _beyond_limits(scans, calcium, agreement, rule, quantity)
