@@ -48,7 +48,7 @@ def test_parameters_formulas_and_versions_are_named():
         "cube of 9 × 8 × 8 mm",
         "below 180 HU",
         "metal in the root (2500 HU or more)",
-        "noise that it alone was expected to give more than 200 mm³ by F7",
+        "noise that it alone was expected to give more than 300 mm³ by F7",
         "1 × 2 × 2",
         "224 × 256 × 256",
         f"version {__version__}",
