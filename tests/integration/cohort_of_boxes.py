@@ -13,7 +13,9 @@ ROOT = (slice(12, 52), slice(20, 60), slice(20, 60))
 DEPOSITS = {"small": (5, 5, 4), "large": (10, 12, 6)}
 
 
-def write_scan(path: Path, lumen_hu: int, deposit: str | None, deposit_hu: int = 1200) -> None:
+def write_scan(
+    path: Path, lumen_hu: int, deposit: str | None, deposit_hu: int = 1200, noise_hu: int = 0
+) -> None:
     """A body of 40 HU in air, a box of blood in it, and a deposit at the box's foot."""
     hu = np.full(SHAPE, -1000, np.int16)
     hu[4:60, 8:72, 8:72] = 40
@@ -21,6 +23,7 @@ def write_scan(path: Path, lumen_hu: int, deposit: str | None, deposit_hu: int =
     if deposit:
         k, j, i = DEPOSITS[deposit]
         hu[13 : 13 + k, 22 : 22 + j, 22 : 22 + i] = deposit_hu
+    hu += np.random.default_rng(0).normal(0, noise_hu, SHAPE).astype(np.int16)
     volume.write(path, volume.Volume(hu, AFFINE))
 
 
@@ -52,6 +55,7 @@ def make_study(folder: Path, **settings) -> Path:
     ):
         write_scan(folder / f"{name}.nii.gz", lumen, deposit)
     write_scan(folder / "metal.nii.gz", 500, "small", deposit_hu=3071)
+    write_scan(folder / "noisy.nii.gz", 500, "small", noise_hu=80)
     whole = (folder / "large.nii.gz").read_bytes()
     (folder / "truncated.nii.gz").write_bytes(whole[: len(whole) // 2])
     rows = [
@@ -61,6 +65,7 @@ def make_study(folder: Path, **settings) -> Path:
         ("native", "native.nii.gz", "root.nii.gz", "root.nii.gz", "", ""),
         ("bright", "bright.nii.gz", "root.nii.gz", "", "", ""),
         ("metal", "metal.nii.gz", "root.nii.gz", "", "", ""),
+        ("noisy", "noisy.nii.gz", "root.nii.gz", "", "", ""),
         ("truncated", "truncated.nii.gz", "root.nii.gz", "", "", ""),
         ("absent", "absent.nii.gz", "root.nii.gz", "", "", ""),
         ("moved", "large.nii.gz", "moved.nii.gz", "", "", ""),

@@ -34,6 +34,7 @@ def test_every_scan_ends_with_its_outcome(finished):
         "native": "no_contrast",
         "bright": "luminance_too_high",
         "metal": "metal_in_root",
+        "noisy": "too_noisy",
         "truncated": "unreadable",
         "absent": "no_files",
         "moved": "mask_on_other_grid",
@@ -78,7 +79,7 @@ def test_what_goes_into_a_paper_is_written_and_says_how_to_run_again(finished):
     code, output = run(finished[0], "paper")
     assert code == 0, output
     folder = finished[1] / "cohort/paper"
-    assert "Of 11 scans, 3 were measured" in (folder / "methods.txt").read_text()
+    assert "Of 12 scans, 3 were measured" in (folder / "methods.txt").read_text()
     check = ["sha256sum", "-c", "paper/tables.sha256"]
     checked = subprocess.run(check, cwd=folder.parent, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
@@ -124,7 +125,7 @@ def test_the_report_shows_every_scan_and_stands_alone(finished):
 
 def test_progress_tells_steps_and_time_left(finished):
     assert "Convert batch-00001" in finished[2]
-    assert "large: 1 of 11" in finished[2] or "small: 1 of 11" in finished[2]
+    assert "large: 1 of 12" in finished[2] or "small: 1 of 12" in finished[2]
     assert "left" in finished[2]
     assert "Logging error" not in finished[2]
 
