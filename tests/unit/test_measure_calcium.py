@@ -190,7 +190,9 @@ def test_a_scan_whose_calcium_would_be_noise_is_not_measured():
     problem = excluded(*noisy, np.eye(4), MeasureSettings())
     assert problem.reason == Reason.TOO_NOISY
     assert problem.detail.startswith("noise of 48 HU about a luminance of 498 HU would give 4")
-    assert problem.detail.endswith("by F7 without any calcium; at most 300 mm³ are allowed")
+    assert problem.detail.endswith(
+        "by F7 without any calcium; at most 300 mm³ are allowed (max_noise_volume_mm3)"
+    )
     measure(*noisy, np.eye(4), MeasureSettings(max_noise_volume_mm3=None))
     measure(*noisy, np.eye(4), MeasureSettings(mask_rule="F3"))
 

@@ -184,5 +184,5 @@ def _check_noise(
             Reason.TOO_NOISY,
             f"noise of {luminance['noise_hu']:.0f} HU about a luminance of "
             f"{luminance['luminance_hu']:.0f} HU would give {noise_mm3:.0f} mm³ by {rule} without "
-            f"any calcium; at most {limit_mm3:g} mm³ are allowed",
+            f"any calcium; at most {limit_mm3:g} mm³ are allowed (max_noise_volume_mm3)",
         )
