@@ -95,8 +95,8 @@ def measure_calcium(
     -------
     findings : dict
         `root_volume_mm3`; the keys of `measure_luminance`; `k`, `mask_rule`; and `rules`, a list
-        of one dict per rule, F1 to F7: `rule`, the keys of `measure_lesions`, `noise_volume_mm3`
-        (`noise_volume_mm3`), and with `scoring` the keys of `scores.rule_scores`.
+        of one dict per rule, F1 to F7: `rule`, the keys of `measure_lesions`, what
+        `noise_volume_mm3` returns, and with `scoring` the keys of `scores.rule_scores`.
     calcium : ndarray of bool, ``[k, j, i]``
         Calcium at the threshold of `settings.mask_rule`.
 
