@@ -72,6 +72,28 @@ def test_a_wide_root_is_the_undeformed_root_carried_along(seed):
     assert np.percentile(r - who.root.radius(phi, w), 99.5) < 0.7
 
 
+def sinus_profile(root):
+    """Shares of the height, and how far a sinus's middle reaches beyond the commissures (mm)."""
+    round_root = dataclasses.replace(root, ellipticity=0.0, commissure=0.0)
+    w = np.linspace(0, root.height_mm, 101, dtype=np.float32)
+    middle = np.float32(round_root.first_sinus_rad)
+    edge = np.float32(middle + root.sector_rad)
+    return w / root.height_mm, round_root.radius(middle, w) - round_root.radius(edge, w)
+
+
+def test_wide_sinuses_end_at_both_planes_and_are_widest_in_many_places():
+    peaks, shoulders = [], []
+    for seed in range(50, 80):
+        root = patient("wide", seed).root
+        share, bulge = sinus_profile(root)
+        np.testing.assert_allclose(bulge[[0, -1]], 0, atol=0.02 * root.bulge_mm)
+        np.testing.assert_allclose(bulge.max(), root.bulge_mm, rtol=0.02)
+        peaks.append(share[bulge.argmax()])
+        shoulders.append(np.mean(bulge > root.bulge_mm / 2))
+    assert min(peaks) < 0.36 and max(peaks) > 0.54
+    assert min(shoulders) < 0.6 and max(shoulders) > 0.8
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_wall_stands_in_the_blood_of_the_second_familys_aorta(seed):
     who = patient("second", seed)

@@ -15,6 +15,9 @@ from scipy.interpolate import PchipInterpolator
 
 from calcohort.phantom.shapes import local
 
+SINUS = ((0.0, 0.06), (0.22, 0.78), (0.45, 1.0), (0.75, 0.72), (0.93, 0.17), (1.0, 0.03))
+"""A sinus from annulus to junction: share of the height, share of the bulge."""
+
 
 @dataclass(frozen=True, eq=False)
 class Root:
@@ -40,6 +43,10 @@ class Root:
         `phi` of the right coronary sinus; non-coronary and left follow at -120 and +120 degrees.
     cusps : int
         Sinuses and leaflets: 3, or 2 in a bicuspid root.
+    sinus : tuple of (float, float)
+        How a sinus rises and falls: share of the height, share of the bulge.
+    lvot_mm, tubular_mm : float
+        Below the annulus and above the junction the lumen takes so long to reach its own radius.
     """
 
     origin_mm: np.ndarray
@@ -54,6 +61,9 @@ class Root:
     ellipticity: float
     first_sinus_rad: float
     cusps: int = 3
+    sinus: tuple[tuple[float, float], ...] = SINUS
+    lvot_mm: float = 6.0
+    tubular_mm: float = 8.0
 
     @property
     def sector_rad(self) -> float:
@@ -62,10 +72,10 @@ class Root:
 
     @functools.cached_property
     def _profile(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        h = self.height_mm
+        h, tube = self.height_mm, self.height_mm + self.tubular_mm
         table = np.linspace(-30, h + 40, 701)
         base = PchipInterpolator(
-            [-30, -14, -6, 0, h, h + 8, h + 20, h + 40],
+            [-30, -8 - self.lvot_mm, -self.lvot_mm, 0, h, tube, tube + 12, h + 40],
             [
                 self.lvot_radius_mm * 1.15,
                 self.lvot_radius_mm * 1.06,
@@ -77,9 +87,9 @@ class Root:
                 self.tubular_radius_mm,
             ],
         )
+        up, out = zip(*self.sinus, strict=True)
         bulge = PchipInterpolator(
-            [-30, -1, 0, 0.22 * h, 0.45 * h, 0.75 * h, 0.93 * h, h, h + 1, h + 40],
-            [0, 0, 0.06, 0.78, 1, 0.72, 0.17, 0.03, 0, 0],
+            [-30, -1, *(share * h for share in up), h + 1, h + 40], [0, 0, *out, 0, 0]
         )
         return table, base(table), bulge(table) * self.bulge_mm
 
@@ -150,13 +160,15 @@ class Leaflets:
 
     Each hangs from a hinge line that dips from the commissures to the annulus plane in the middle
     of its sinus. Closed leaflets meet on three half-planes through the axis; open ones stand as a
-    sleeve of `opening` times the lumen's radius.
+    sleeve of `opening` times the lumen's radius. The commissures stand at `commissures` times the
+    root's height.
     """
 
     root: Root
     thickness_mm: float
     coaptation: float
     opening: float
+    commissures: float = 0.9
 
     @property
     def bounds_mm(self) -> np.ndarray:
@@ -166,7 +178,7 @@ class Leaflets:
     @property
     def commissure_mm(self) -> float:
         """Height of the commissures above the annulus plane."""
-        return 0.9 * self.root.height_mm
+        return self.commissures * self.root.height_mm
 
     def sheet_height(self, r, phi):
         """Height `w` in mm of a closed leaflet's belly at `r`, `phi`, and distance to its edge."""

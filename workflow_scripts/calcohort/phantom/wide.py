@@ -61,17 +61,19 @@ class WidePatient:
 def draw_wide(seed: int) -> WidePatient:
     """Draw a patient and a scanner; the same seed gives the same ones."""
     rng = np.random.default_rng([seed, _WIDE])
+    shapes = np.random.default_rng([seed, _WIDE, 1])
     turn = Rotation.from_euler("xyz", rng.uniform([-20, -30, -30], [20, 30, 30]), degrees=True)
     heart = Pose(np.zeros(3), turn.as_matrix(), rng.uniform(0.8, 1.25))
     tilt = Rotation.from_euler("xyz", rng.normal(0, 4, 3), degrees=True)
     body = Pose(np.zeros(3), tilt.as_matrix(), rng.uniform(0.85, 1.2))
     lumen_hu = rng.uniform(150, 300) if rng.random() < 0.15 else rng.uniform(300, 800)
-    root = _root(rng, heart)
+    root = replace(_root(rng, heart), **_sinus(shapes))
     leaflets = Leaflets(
         root,
         thickness_mm=rng.uniform(0.4, 3.0),
         coaptation=rng.uniform(0.38, 0.65),
         opening=rng.uniform(0.35, 0.9) if rng.random() < 0.35 else 0.0,
+        commissures=shapes.uniform(0.75, 1.0),
     )
     tissue = _tissue(rng, lumen_hu)
     spots = contrast_spots(rng, root, lumen_hu) if rng.random() < 0.7 else []
@@ -132,6 +134,24 @@ def _root(rng, heart: Pose) -> Root:
         first_sinus_rad=np.radians(rng.normal(80, 30)),
         cusps=2 if rng.random() < 0.15 else 3,
     )
+
+
+def _sinus(rng) -> dict:
+    """Return the fields of `Root` that say how the sinuses rise and fall, and what joins them.
+
+    At the share `t` of the height a sinus has ``(t / p)^kp ((1 - t) / (1 - p))^k(1 - p)`` of its
+    bulge: widest at `p`, with shoulders at small `k` and slopes that run out at large `k`. `rng` is
+    a stream of its own, so that nothing else of a patient depends on these draws.
+    """
+    peak, steepness = rng.uniform(0.3, 0.6), np.exp(rng.uniform(np.log(1.0), np.log(4.0)))
+    up = np.linspace(0, 1, 21)
+    rise = (up / peak) ** (steepness * peak)
+    fall = ((1 - up) / (1 - peak)) ** (steepness * (1 - peak))
+    return {
+        "sinus": tuple(zip(up.tolist(), (rise * fall).tolist(), strict=True)),
+        "lvot_mm": rng.uniform(3, 11),
+        "tubular_mm": rng.uniform(3, 9),
+    }
 
 
 def _tissue(rng, lumen_hu: float) -> Tissue:
