@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from calcohort.networks.field_of_view import try_fields_of_view
+from calcohort.networks.options import FILTERS_FORM, filters_option
 from calcohort.networks.plan import PRECISIONS, Plan
 from calcohort.outcomes import UserError
 
@@ -25,7 +26,7 @@ def main() -> None:
         "--full", type=_shape, required=True, metavar="KxJxI",
         help="field of view of the inference, in the network's voxels or blocks",
     )  # fmt: skip
-    parser.add_argument("--filters", type=int, default=8)
+    parser.add_argument("--filters", type=filters_option, default=8, metavar=FILTERS_FORM)
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--memory-gib", type=float, required=True, help="of the process")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")

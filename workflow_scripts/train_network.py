@@ -14,6 +14,8 @@ from pathlib import Path
 import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is imported
 from calcohort.networks.augment import EXTRA
 from calcohort.networks.data import VALIDATION_SEED, add_store_options, draw_cases, make_store
+from calcohort.networks.options import FILTERS_FORM, filters_option, weights_option
+from calcohort.networks.plan import PRECISIONS, Plan
 from calcohort.outcomes import UserError
 
 
@@ -36,9 +38,13 @@ def _arguments() -> argparse.Namespace:
         "--stage", type=_stage, action="append", required=True, metavar="KxJxI:STEPS",
         help="field of view and steps; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--filters", type=int, default=8)
+    parser.add_argument(
+        "--filters", type=filters_option, default=8, metavar=FILTERS_FORM,
+        help="of the first level, doubled at each step, or of every level",
+    )  # fmt: skip
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--mirror", action="store_true", help="the paper's horizontal flip")
     parser.add_argument(
         "--augmentation", type=_amount, action="append", default=[], metavar="NAME=AMOUNT",
@@ -51,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     add_store_options(parser)
     parser.add_argument("--folder", type=Path, help="results/training/NETWORK")
     parser.add_argument("--start-from", type=Path, help="weights to begin with")
-    parser.add_argument("--weights", type=Path, help="models/NETWORK.weights.h5")
+    parser.add_argument("--weights", type=weights_option, help="models/NETWORK.weights.h5")
     return parser.parse_args()
 
 
@@ -70,12 +76,11 @@ def main() -> None:
     for number, name in enumerate(store, 1):
         logging.info("training store: %s, %d of %d", name, number, len(cases))
 
-    from calcohort.networks.plan import Plan
     from calcohort.networks.train import train  # after the store: no TensorFlow in its forks
 
     plan = Plan(
         options.network, tuple(options.stage), options.filters, options.depth,
-        options.learning_rate, options.mirror, options.seed,
+        options.learning_rate, options.mirror, options.seed, precision=options.precision,
         augmentation=dict(options.augmentation),
     )  # fmt: skip
     weights = options.weights or Path("models") / f"{options.network}.weights.h5"

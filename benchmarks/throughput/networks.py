@@ -21,7 +21,8 @@ import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is import
 import keras
 import numpy as np
 from calcohort.networks.losses import dice_and_cross_entropy
-from calcohort.networks.unet import build_unet, level_filters
+from calcohort.networks.plan import level_filters
+from calcohort.networks.unet import build_unet
 from timing import arguments, convolution_flop, keep, options, time_calls
 
 

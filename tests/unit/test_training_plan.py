@@ -43,6 +43,7 @@ def test_a_plan_comes_back_from_json():
         ({"stages": (((16, 24, 16), 1),)}, "every side must be a multiple of 16"),
         ({"precision": "float8"}, "precision is 'float8'; choose float32, bfloat16, float16"),
         ({"schedule": "step"}, "schedule is 'step'"),
+        ({"filters": [2, 4]}, "2 levels; depth 4 has 5"),
     ],
 )
 def test_a_plan_that_cannot_be_trained_is_refused(change, told):

@@ -3,7 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
-from calcohort.networks.unet import InstanceNormalisation, build_unet, level_filters
+from calcohort.networks.plan import level_filters
+from calcohort.networks.unet import InstanceNormalisation, build_unet
 
 
 def test_papers_width_has_the_parents_parameters():
@@ -17,6 +18,13 @@ def test_papers_width_has_the_parents_parameters():
         count += 8 * here * above + above + 27 * (2 * above * above + above * above) + 4 * above
     count += 27 * 8 * 2 + 2
     assert build_unet(8).count_params() == count
+
+
+def test_the_filters_of_every_level_may_be_named():
+    model = build_unet([2, 3, 5], 2)
+    assert [layer.output.shape[-1] for layer in model.layers if "block" in layer.name] == [
+        2, 3, 5, 3, 2,
+    ]  # fmt: skip
 
 
 def test_output_is_a_probability_on_the_inputs_grid():

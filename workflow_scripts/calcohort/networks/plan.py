@@ -17,6 +17,27 @@ LOWEST_RATE = 0.01
 PATIENCE_EPOCHS, PLATEAU_FACTOR, PLATEAU_CHANGE = 10, 0.5, 1e-3
 
 
+def level_filters(filters: int | Sequence[int], depth: int) -> list[int]:
+    """Return the filters of each level: doubled at each step, to at most ten times the first.
+
+    >>> level_filters(32, 5)
+    [32, 64, 128, 256, 320, 320]
+
+    Where `filters` is a sequence, it says them itself; it must have ``depth + 1`` numbers.
+
+    >>> level_filters([8, 16, 64], 2)
+    [8, 16, 64]
+    """
+    if isinstance(filters, Sequence):
+        if len(filters) != depth + 1:
+            raise UserError(
+                f"filters {list(filters)} are of {len(filters)} levels; "
+                f"depth {depth} has {depth + 1}"
+            )
+        return list(filters)
+    return [min(filters * 2**level, filters * 10) for level in range(depth + 1)]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A training.
@@ -27,8 +48,10 @@ class Plan:
         "unet1" or "unet2".
     stages : tuple of (shape, steps)
         Field of view ``(k, j, i)`` and number of steps.
-    filters, depth : int
-        Of the U-Net.
+    filters : int or sequence of int
+        Of the U-Net's first level, or of each (`level_filters`).
+    depth : int
+        Steps down.
     learning_rate : float
         Adam's at the start.
     mirror : bool
@@ -60,7 +83,7 @@ class Plan:
 
     network: str
     stages: tuple[tuple[tuple[int, int, int], int], ...]
-    filters: int = 8
+    filters: int | Sequence[int] = 8
     depth: int = 5
     learning_rate: float = 1e-3
     mirror: bool = False
@@ -78,6 +101,7 @@ class Plan:
         for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise UserError(f"{name} is {getattr(self, name)!r}; choose {', '.join(known)}")
+        level_filters(self.filters, self.depth)
         step = 2**self.depth
         for shape, _ in self.stages:
             if any(side % step or side < step for side in shape):

@@ -116,7 +116,7 @@ def _pad(array: np.ndarray, multiple_kji: tuple[int, int, int]) -> np.ndarray:
 def load_network(
     weights: Path,
     sha256: str,
-    filters: int,
+    filters: int | Sequence[int],
     depth: int = 5,
     block_kji: tuple[int, int, int] = (1, 1, 1),
     device: str = "cpu",

@@ -13,9 +13,12 @@ on every Keras backend.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import keras
 from keras import layers, ops
+
+from calcohort.networks.plan import level_filters
 
 
 @keras.saving.register_keras_serializable(package="calcohort")
@@ -61,17 +64,8 @@ def _mean(x):
     return x
 
 
-def level_filters(filters: int, depth: int) -> list[int]:
-    """Return the filters of each level: doubled at each step, to at most ten times the first.
-
-    >>> level_filters(32, 5)
-    [32, 64, 128, 256, 320, 320]
-    """
-    return [min(filters * 2**level, filters * 10) for level in range(depth + 1)]
-
-
 def build_unet(
-    filters: int = 32,
+    filters: int | Sequence[int] = 32,
     depth: int = 5,
     input_shape: tuple[int | None, int | None, int | None] = (None, None, None),
     classes: int = 2,
@@ -82,8 +76,8 @@ def build_unet(
 
     Parameters
     ----------
-    filters : int
-        Filters of the first level; 32 is the paper's.
+    filters : int or sequence of int
+        Filters of the first level, or of each (`plan.level_filters`); 32 is the paper's.
     depth : int
         Steps down, and up; 5 is the paper's. Every side must be a multiple of ``2**depth``.
     input_shape : tuple of int or None
