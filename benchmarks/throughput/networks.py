@@ -21,9 +21,8 @@ import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is import
 import keras
 import numpy as np
 from calcohort.networks.losses import dice_and_cross_entropy
-from calcohort.networks.plan import level_filters
 from calcohort.networks.unet import build_unet
-from timing import arguments, convolution_flop, keep, options, time_calls
+from timing import arguments, convolution_flop, every_level, keep, options, time_calls
 
 
 def loss_of(truth, probability):
@@ -45,7 +44,8 @@ def peak_flop_per_s(precision: str, side: int) -> float:
 def measure(given, precision: str, xla: bool) -> None:
     """Time one network on noise; the result is checked to be finite."""
     policy = None if precision == "float32" else f"mixed_{precision}"
-    model = build_unet(given.filters, given.depth, tuple(given.shape), dtype=policy)
+    filters = every_level(given.filters, given.depth)
+    model = build_unet(filters, given.depth, tuple(given.shape), dtype=policy)
     optimiser = keras.optimizers.Adam(1e-4)
     if precision == "float16":
         optimiser = keras.optimizers.LossScaleOptimizer(optimiser)
@@ -58,14 +58,14 @@ def measure(given, precision: str, xla: bool) -> None:
         "inference": lambda: model.predict_on_batch(image),
         "training": lambda: model.train_on_batch(image, label),
     }
-    flop = convolution_flop(level_filters(given.filters, given.depth), given.shape)
+    flop = convolution_flop(filters, given.shape)
     peak = peak_flop_per_s(precision, 16384 if gpu() else 4096)
     for task in given.tasks:
         if not np.isfinite(calls[task]()).all():
             raise SystemExit(f"{task}, {precision}: the result is not finite")
         line = {
             "library": keras.backend.backend(), "device": gpu() or f"cpu, {os.cpu_count()} cores",
-            "task": task, "filters": given.filters, "depth": given.depth,
+            "task": task, "filters": " ".join(map(str, given.filters)), "depth": given.depth,
             "shape": "x".join(map(str, given.shape)), "precision": precision,
             "compiled": compiled,
         }  # fmt: skip

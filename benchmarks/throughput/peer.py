@@ -12,17 +12,17 @@ import monai
 import torch
 from monai.losses import DiceCELoss
 from monai.networks.nets import DynUNet
-from timing import convolution_flop, keep, options, time_calls
+from timing import convolution_flop, every_level, keep, options, time_calls
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def network(filters: int, depth: int) -> torch.nn.Module:
+def network(filters: list[int]) -> torch.nn.Module:
     """Return the U-Net with the levels of Calcohort's."""
-    widths = [min(filters * 2**level, filters * 10) for level in range(depth + 1)]
+    depth = len(filters) - 1
     strides = [1] + [2] * depth
     return DynUNet(
-        3, 1, 2, [3] * len(strides), strides, [2] * depth, filters=widths, norm_name="instance"
+        3, 1, 2, [3] * len(strides), strides, [2] * depth, filters=filters, norm_name="instance"
     ).to(DEVICE, memory_format=torch.channels_last_3d)
 
 
@@ -40,7 +40,8 @@ def peak_flop_per_s(dtype: torch.dtype, side: int) -> float:
 def measure(given, precision: str) -> None:
     """Time one network on noise."""
     dtype = getattr(torch, precision)
-    model = network(given.filters, given.depth)
+    filters = every_level(given.filters, given.depth)
+    model = network(filters)
     optimiser = torch.optim.Adam(model.parameters(), 1e-4)
     scaler = torch.amp.GradScaler(DEVICE, enabled=precision == "float16")
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True)
@@ -66,8 +67,7 @@ def measure(given, precision: str) -> None:
         return loss.item()
 
     calls = {"inference": infer, "training": learn}
-    widths = [min(given.filters * 2**level, given.filters * 10) for level in range(given.depth + 1)]
-    flop = convolution_flop(widths, given.shape)
+    flop = convolution_flop(filters, given.shape)
     peak = peak_flop_per_s(dtype, 16384 if DEVICE == "cuda" else 4096)
     for task in given.tasks:
         line = {
@@ -75,7 +75,7 @@ def measure(given, precision: str) -> None:
             "device": torch.cuda.get_device_name()
             if DEVICE == "cuda"
             else f"cpu, {os.cpu_count()} cores",
-            "task": task, "filters": given.filters, "depth": given.depth,
+            "task": task, "filters": " ".join(map(str, given.filters)), "depth": given.depth,
             "shape": "x".join(map(str, given.shape)), "precision": precision, "compiled": False,
         }  # fmt: skip
         passes = 3 if task == "training" else 1

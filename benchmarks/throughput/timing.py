@@ -19,7 +19,9 @@ def options(description: str) -> argparse.ArgumentParser:
     """Return the command line that both benchmarks have."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path, help="gets throughput.csv and latencies.csv")
-    parser.add_argument("--filters", type=int, default=8)
+    parser.add_argument(
+        "--filters", type=int, nargs="+", default=[8], help="of the first level, or of every level"
+    )
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--shape", type=int, nargs=3, default=(224, 256, 256))
     parser.add_argument("--calls", type=int, default=20)
@@ -35,6 +37,13 @@ def arguments(given: argparse.Namespace) -> list[str]:
         value = getattr(given, name)
         words += [f"--{name}", *(value if isinstance(value, list | tuple) else [value])]
     return list(map(str, words))
+
+
+def every_level(filters: Sequence[int], depth: int) -> list[int]:
+    """Return the filters of every level, as `calcohort.networks.plan.level_filters` does."""
+    if len(filters) > 1:
+        return list(filters)
+    return [min(filters[0] * 2**level, filters[0] * 10) for level in range(depth + 1)]
 
 
 def time_calls(call: Callable[[], object], calls: int) -> list[float]:
