@@ -40,7 +40,7 @@ def test_copies_of_a_channel_are_read_with_different_weights(narrow, tmp_path):
 
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
-    [(2, [2, 3, 8], "fewer"), (3, 6, "not of a U-Net"), (2, [4, 8], "depth 2 has 3")],
+    [(2, [2, 3, 8], "fewer"), (3, 6, "as those of a U-Net"), (2, [4, 8], "depth 2 has 3")],
 )
 def test_what_cannot_be_widened_is_one_sentence(narrow, tmp_path, before, after, reason):
     out = tmp_path / "wide.weights.h5"

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from calcohort.networks.keras_alone import keras
-from calcohort.networks.unet import build_unet
+from calcohort.networks.unet import build_unet, load_weights
 from calcohort.outcomes import UserError
 
 
@@ -139,13 +139,7 @@ def load_network(
             "restore the file or, if the change is meant, correct the config"
         )
     model = build_unet(filters, depth, kernel_initializer="zeros")
-    try:
-        model.load_weights(weights)
-    except (ValueError, KeyError, OSError) as error:
-        raise UserError(
-            f"the weights {weights} do not fit a U-Net of {filters} filters and depth {depth}; "
-            "correct filters and depth in the config"
-        ) from error
+    load_weights(model, weights, filters, depth)
     return Network(model, depth, device, block_kji)
 
 

@@ -15,7 +15,7 @@ from calcohort.networks.board import write_scalars
 from calcohort.networks.losses import dice_and_cross_entropy, dice_score
 from calcohort.networks.plan import Plan
 from calcohort.networks.recompute import recomputing
-from calcohort.networks.unet import build_unet
+from calcohort.networks.unet import build_unet, load_weights
 from calcohort.networks.workers import Workers
 from calcohort.outcomes import UserError, atomic_path
 
@@ -62,13 +62,7 @@ class Training:
 
     def start_from(self, weights: Path) -> None:
         """Load weights to begin with."""
-        try:
-            self.model.load_weights(weights)
-        except (ValueError, KeyError, OSError) as error:
-            raise UserError(
-                f"start_from: the weights {weights} are missing or not of a U-Net of "
-                f"{self.plan.filters} filters and depth {self.plan.depth}"
-            ) from error
+        load_weights(self.model, weights, self.plan.filters, self.plan.depth)
 
     def learn(self, samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Take one step on this process's share of the batch.

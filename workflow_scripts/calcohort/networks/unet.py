@@ -14,11 +14,13 @@ on every Keras backend.
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 from keras import layers, ops
 
 from calcohort.networks.plan import level_filters
+from calcohort.outcomes import UserError
 
 
 @keras.saving.register_keras_serializable(package="calcohort")
@@ -126,3 +128,22 @@ def build_unet(
 
     x = layers.Conv3D(classes, 3, padding="same", **options)(x)
     return keras.Model(image, layers.Softmax(dtype="float32")(x), name="unet")
+
+
+def load_weights(
+    model: keras.Model, weights: Path, filters: int | Sequence[int], depth: int
+) -> None:
+    """Load weights into a U-Net (`build_unet`) of these filters and this depth.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, broken, or of a network of another width or depth.
+    """
+    try:
+        model.load_weights(weights)
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(
+            f"the weights {weights} cannot be read as those of a U-Net of {filters} filters and "
+            f"depth {depth}; name other weights, or correct filters and depth"
+        ) from error

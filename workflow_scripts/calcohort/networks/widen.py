@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from calcohort.networks.plan import level_filters
-from calcohort.networks.unet import InstanceNormalisation, build_unet
+from calcohort.networks.unet import InstanceNormalisation, build_unet, load_weights
 from calcohort.outcomes import UserError, atomic_path
 
 EVENNESS = 8
@@ -50,12 +50,7 @@ def widen_weights(
     if any(new < old for old, new in zip(before, after, strict=True)):
         raise UserError(f"filters {after} are fewer than the network's {before} at some level")
     narrow = build_unet(before, depth, kernel_initializer="zeros")
-    try:
-        narrow.load_weights(weights)
-    except (ValueError, KeyError, OSError) as error:
-        raise UserError(
-            f"{weights} is missing or not of a U-Net of filters {before} and depth {depth}"
-        ) from error
+    load_weights(narrow, weights, before, depth)
     with atomic_path(out) as temporary:
         widen(narrow, after, np.random.default_rng(seed)).save_weights(temporary)
 
