@@ -177,3 +177,17 @@ def test_leaflets_in_the_cube_are_not_averaged():
     ct, root = column()
     ct[:, 14, 10:20] = 100  # a sheet of 10 of the cube's 100 voxels a slice
     assert luminance(ct, root, min_cube_in_root=1.0)["luminance_hu"] == 500.0
+
+
+def test_noise_is_not_what_calcium_and_leaflets_add_to_the_cube():
+    """No place is clean; the cube with the least calcium lies low, where the blood is uneven."""
+    ct, root = column()
+    rng = np.random.default_rng(2)
+    values = ct + rng.normal(0, 20, ct.shape)
+    values[:25] += 300 * (rng.random(values[:25].shape) - 0.5)
+    calcium = rng.random(ct.shape) < np.where(np.arange(40) < 25, 0.01, 0.03)[:, None, None]
+    values[calcium & root] = 1400
+    found = luminance(values.round().astype(np.int16), root)
+    assert found["cube_start_kji"][0] == 15
+    assert found["luminance_sd_hu"] > 80
+    assert found["noise_hu"] == pytest.approx(20, rel=0.15)

@@ -94,6 +94,26 @@ def test_wide_sinuses_end_at_both_planes_and_are_widest_in_many_places():
     assert min(shoulders) < 0.6 and max(shoulders) > 0.8
 
 
+def test_the_wide_aorta_reaches_its_width_close_to_the_junction_or_far_above():
+    flares = [patient("wide", seed).root.tubular_mm for seed in range(50, 80)]
+    assert min(flares) < 5 and max(flares) > 15
+    who = patient("wide", 50 + int(np.argmax(flares)))
+    root = who.root
+    w, phi = np.meshgrid(root.height_mm + np.linspace(0, 26, 14), np.linspace(0, 2 * np.pi, 24))
+    radius = np.asarray(root.radius(phi.astype(np.float32), w.astype(np.float32)))
+    share = (radius.mean(axis=0) - root.junction_radius_mm) / (
+        root.tubular_radius_mm - root.junction_radius_mm
+    )
+    assert share[4] < 0.7 and share[-2:] == pytest.approx(1, abs=0.05)
+    points = who.warp.target(root.world(0.8 * radius, phi, w)).reshape(-1, 3)
+    affine = np.diag([0.8, 0.8, 0.8, 1])
+    affine[:3, 3] = points.min(axis=0) - 3
+    grid = Grid(tuple(int(n) for n in np.ceil((np.ptp(points, axis=0) + 6) / 0.8))[::-1], affine)
+    hu = FAMILIES["wide"].render(who, grid, noise=False).hu.astype(np.float32)
+    blood = map_coordinates(hu, grid.index(points).T, order=1) > 0.8 * who.lumen_hu
+    assert blood.mean() > 0.98, "no wall where the root's lumen ends and the arch begins"
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_wall_stands_in_the_blood_of_the_second_familys_aorta(seed):
     who = patient("second", seed)

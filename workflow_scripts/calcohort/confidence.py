@@ -93,7 +93,7 @@ def volume_intervals(
         Rule to its interval, mm³, low not below 0.
     """
     lm = luminance["luminance_hu"]
-    sd = luminance["noise_hu"]
+    sd = luminance["luminance_robust_sd_hu"]
     se = _luminance_error(ct, root, luminance)
     box = bounding_slices(root | (probability >= 1 - ONE_SD))
     hu, inside, voxel = ct.array[box], root[box], ct.grid.voxel_volume_mm3
@@ -114,7 +114,7 @@ def volume_intervals(
         up.append(count(inside, rule.threshold_hu(lm - se, k)) - here)
         above = ndtr((hu[inside] - threshold) / sd)
         noise = voxel * np.sqrt(SHARED * float((above * (1 - above)).sum(dtype=float)))
-        blood = noise_volume_mm3(luminance, threshold, voxel * np.count_nonzero(inside))
+        blood = noise_volume_mm3(lm, sd, threshold, voxel * np.count_nonzero(inside))
         low = volume - min(blood, here) - factor * np.linalg.norm([*down, noise]) - LEAST_MM3
         high = volume + factor * np.linalg.norm([*up, noise]) + LEAST_MM3
         intervals[name] = Interval(max(0.0, float(low)), float(high))
@@ -157,7 +157,7 @@ def _luminance_error(ct: Volume, root: np.ndarray, luminance: Mapping[str, Any])
         for first, side in zip(luminance["cube_start_kji"], shape, strict=True)
     )
     hu, inside = ct.array[cube], root[cube]
-    blood = inside & (np.abs(hu - np.median(hu[inside])) <= 5 * luminance["noise_hu"])
+    blood = inside & (np.abs(hu - np.median(hu[inside])) <= 5 * luminance["luminance_robust_sd_hu"])
     halves = [(slice(0, side // 2), slice(side // 2, side)) for side in shape]
     octants = [hu[part][blood[part]] for part in product(*halves)]
     means = [octant.mean(dtype=float) for octant in octants if octant.size]

@@ -11,7 +11,7 @@ STAGE_VERSIONS = {
     "crop": 2,
     "segment": 1,
     "root": 3,
-    "measure": 7,
+    "measure": 8,
     "picture": 3,
     "compare": 1,
     "aggregate": 4,

@@ -63,8 +63,9 @@ def measure_luminance(
     Returns
     -------
     dict
-        `luminance_hu`; `luminance_sd_hu` (n - 1); `noise_hu`, the robust SD of the cube's root
-        voxels, 1.4826 times their median absolute deviation, at least 1;
+        `luminance_hu`; `luminance_sd_hu` (n - 1); `luminance_robust_sd_hu`, 1.4826 times the median
+        absolute deviation of the cube's root voxels, at least 1; `noise_hu`, the least such SD of
+        the admissible positions looked at: leaflets and calcium only add to noise;
         `cube_start_kji` and `cube_shape_kji`, its first voxel and its voxels; `cube_shift_mm`, the
         height of the cube's centre above the root's geometric centre; `cube_in_root_fraction`;
         `cube_bright_fraction`.
@@ -77,7 +78,7 @@ def measure_luminance(
     """
     origin_mm, axis_kji = root_axis(root, ct.grid)
     shape = cube_shape(cube_sides_mm, ct.grid)
-    best, largest_share = None, 0.0
+    best, largest_share, noise_hu = None, 0.0, np.inf
     for centre in axis_kji[::-1]:
         start = cube_start(centre, shape, ct.affine)
         cube = tuple(map(slice, start, start + shape))
@@ -87,6 +88,8 @@ def measure_luminance(
         if share < min_cube_in_root:
             continue
         hu = ct.array[cube][root[cube]]
+        _, robust_sd = _median_and_sd(hu)
+        noise_hu = min(noise_hu, robust_sd)
         bright = hu > bright_hu(hu)
         blood = hu[~bright & (hu >= dark_hu(hu))]
         found = {
@@ -94,7 +97,7 @@ def measure_luminance(
             "share": share,
             "bright": bright.mean(),
             "blood": blood,
-            "noise_hu": _median_and_sd(hu)[1],
+            "robust_sd": robust_sd,
         }
         if best is None or found["bright"] < best["bright"]:
             best = found
@@ -118,7 +121,8 @@ def measure_luminance(
     return {
         "luminance_hu": float(best["blood"].mean(dtype=float)),
         "luminance_sd_hu": float(best["blood"].std(dtype=float, ddof=1)),
-        "noise_hu": best["noise_hu"],
+        "luminance_robust_sd_hu": best["robust_sd"],
+        "noise_hu": noise_hu,
         "cube_start_kji": best["start"].tolist(),
         "cube_shape_kji": shape.tolist(),
         "cube_shift_mm": float((middle - origin_mm)[2]),

@@ -149,8 +149,8 @@ def measure_calcium(
             hu, inside, threshold, voxel_mm3, settings.connectivity, settings.min_lesion_voxels
         )
         scores = rule_scores(hu, mask, ct.grid, scoring) if scoring else {}
-        noise_mm3 = noise_volume_mm3(luminance, threshold, root_mm3)
-        rules.append({"rule": rule} | lesions | {"noise_volume_mm3": noise_mm3} | scores)
+        noise_mm3 = noise_volume_mm3(lm, luminance["noise_hu"], threshold, root_mm3)
+        rules.append({"rule": rule} | lesions | {"noise_volume_mm3": round(noise_mm3, 3)} | scores)
         if rule == settings.mask_rule:
             calcium[box] = mask
             _check_noise(noise_mm3, rule, luminance, settings)
@@ -164,14 +164,13 @@ def measure_calcium(
 
 
 def noise_volume_mm3(
-    luminance: Mapping[str, float], threshold_hu: float, root_volume_mm3: float
+    luminance_hu: float, noise_hu: float, threshold_hu: float, root_volume_mm3: float
 ) -> float:
     """Volume of blood that noise alone is expected to lift to a threshold, and so to calcium.
 
-    ``Phi((Lm - threshold) / s)`` of the root, `Phi` the normal distribution and `s` the noise in
-    the luminance cube: what `measure_luminance` returns.
+    ``Phi((Lm - threshold) / s)`` of the root, `Phi` the normal distribution and `s` the noise.
     """
-    share = ndtr((luminance["luminance_hu"] - threshold_hu) / luminance["noise_hu"])
+    share = ndtr((luminance_hu - threshold_hu) / noise_hu)
     return float(share * root_volume_mm3)
 
 

@@ -17,8 +17,6 @@ from calcohort.phantom.shapes import (
 )
 from calcohort.phantom.template import Layer, Part, Pose, Sculptor, Tissue, frame, smooth_path
 
-ARCH_MM = 8.0
-"""Above the sinotubular junction the root's own lumen ends and the tube of the arch begins."""
 ROUND_ENDS = 6
 """So many pieces of the arch would reach down beside the root with their round ends."""
 
@@ -63,12 +61,12 @@ def heart_layers(
         layers += [Layer(shape, part.fill) for part in group for shape in part.cavity]
     layers += _mitral(rng, pose, tissue)
     layers += [Layer(_septum(pose, root), tissue.myocardium)]
-    layers += [Layer(Lumen(root, -14, root.height_mm + ARCH_MM, by_mm=1.4), tissue.wall_hu)]
+    layers += [Layer(Lumen(root, -14, root.height_mm + root.tubular_mm, by_mm=1.4), tissue.wall_hu)]
     layers += [Layer(shape, tissue.left) for shape in _outflow(pose, root)]
-    layers += [Layer(Lumen(root, -15, root.height_mm + 11), tissue.left)]
+    layers += [Layer(Lumen(root, -15, root.height_mm + root.tubular_mm + 3), tissue.left)]
     layers += spots
     layers += [Layer(leaflets, tissue.wall_hu + 40)]
-    lumen = Lumen(root, -10, root.height_mm + 12)
+    lumen = Lumen(root, -10, root.height_mm + root.tubular_mm + 4)
     for part in coronaries:
         walls = part.outer(part.wall_mm, part.wall)
         layers += [Layer(Without(wall.shape, lumen), wall.fill) for wall in walls]
@@ -141,13 +139,13 @@ def _left_heart(make: Sculptor, tissue: Tissue) -> list[Part]:
 
 
 def _aorta(make: Sculptor, root: Root, tissue: Tissue) -> list[Part]:
-    start = root.world(0.0, 0.0, root.height_mm + ARCH_MM)
-    lift = root.world(0.0, 0.0, root.height_mm + 22)
+    start = root.world(0.0, 0.0, root.height_mm + root.tubular_mm)
+    lift = root.world(0.0, 0.0, root.height_mm + root.tubular_mm + 14)
     path = [start, lift, *make.pose([[16, 8, 68], [8, -12, 92], [-12, -50, 82]])]
     radii = np.interp(np.linspace(0, 1, 20), [0, 0.3, 1], [1, 1, 0.82]) * root.tubular_radius_mm
     down = make.vessel([[-12, -50, 82], [-24, -64, 60], [-26, -68, 0], [-18, -72, -130]], 11.5, 16)
     arch = tube(smooth_path(path, 20), radii)
-    above = Slab(root.origin_mm, root.axes[2], root.height_mm + ARCH_MM, 1e3)
+    above = Slab(root.origin_mm, root.axes[2], root.height_mm + root.tubular_mm, 1e3)
     flat = [Both((piece, above)) for piece in arch[:ROUND_ENDS]]
     return [Part(flat + arch[ROUND_ENDS:] + down, tissue.left, 1.5, tissue.wall_hu, 3)]
 

@@ -150,7 +150,7 @@ def _sinus(rng) -> dict:
     return {
         "sinus": tuple(zip(up.tolist(), (rise * fall).tolist(), strict=True)),
         "lvot_mm": rng.uniform(3, 11),
-        "tubular_mm": rng.uniform(3, 9),
+        "tubular_mm": rng.uniform(3, 18),
     }
 
 
