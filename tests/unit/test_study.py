@@ -30,6 +30,13 @@ def test_the_shipped_config_is_right_and_overrides_its_protocol():
     assert settings["measure"]["cube_sides_mm"] == [12.5, 9.76, 9.76]
 
 
+@pytest.mark.parametrize(("stage", "network"), [("localise", "unet1"), ("segment", "unet2")])
+def test_a_training_may_start_from_the_shipped_weights(stage, network):
+    settings = read_settings(config())
+    for shape in ("filters", "depth", "block_kji"):
+        assert settings["training"][network][shape] == settings[stage]["network"][shape]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
