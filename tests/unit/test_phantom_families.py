@@ -50,9 +50,12 @@ def test_the_template_family_is_frozen():
 
 @pytest.mark.parametrize("family", NEW)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_root_is_one_piece_inside_its_box_and_the_scan(family, seed):
+def test_the_root_is_one_piece_but_for_specks_inside_its_box_and_the_scan(family, seed):
     grid, phantom = around_the_root(family, seed)
-    assert label(phantom.root)[1] == 1
+    pieces, _ = label(phantom.root)
+    apart = phantom.root & (pieces != np.bincount(pieces[phantom.root]).argmax())
+    assert apart.sum() < 1e-4 * phantom.root.sum(), "no more than specks of calcium in the wall"
+    assert phantom.calcium[apart].all()
     low, high = FAMILIES[family].root_box(patient(family, seed))
     points = grid.world(np.argwhere(phantom.root))
     assert (points >= low - 1.5).all() and (points <= high + 1.5).all()
