@@ -88,9 +88,13 @@ def small_phantom(monkeypatch):
     """A root of 6 × 10 × 14 mm in a scan of 40 mm a side, rendered at the voxels' centres."""
     scan = Grid((40, 40, 40), np.eye(4))
 
-    def render(anatomy, grid):
+    def truth(patient, grid):
         k, j, i = np.moveaxis(grid.world(np.moveaxis(np.indices(grid.shape), 0, -1)), -1, 0)[::-1]
         root = (abs(k - 22.5) < 3) & (abs(j - 17.5) < 5) & (abs(i - 18.5) < 7)
+        return root.astype(np.float32), np.zeros(grid.shape, np.float32)
+
+    def render(patient, grid):
+        root = truth(patient, grid)[0] >= 0.5
         return SimpleNamespace(hu=np.where(root, 400, 100).astype(np.int16), root=root)
 
     corners = [[11.5, 12.5, 19.5], [25.5, 22.5, 25.5]]
@@ -99,6 +103,7 @@ def small_phantom(monkeypatch):
         scan_grid=lambda patient: scan,
         root_box=lambda patient: np.array(corners),
         render=render,
+        truth=truth,
     )
     monkeypatch.setitem(data.FAMILIES, "small", family)
     monkeypatch.setattr(data, "CROP_SHAPE", (36, 36, 36))
@@ -119,11 +124,18 @@ def test_unet2_learns_the_root_in_a_crop_that_is_air_outside_the_scan(small_phan
     image, root = small_phantom.crop_and_root(Case("small", 5), (1, 1, 1))
     assert image.shape == root.shape == (36, 36, 36)
     assert root.sum() == 6 * 10 * 14
-    assert (image[root] == 1).all() and image.min() == 0
+    assert (image[root == 1] == 1).all() and image.min() == 0
     # 340 of 400 HU is the ceiling, -1024 the air: tissue of 100 HU is 1124 / 1364.
     assert np.unique(image) == pytest.approx([0, 1124 / 1364, 1], abs=1e-6)
     slices = (image > 0).sum(axis=0).max(), (image > 0).sum(axis=1).max()
     assert max(slices) <= 36 and min(slices) < 36
+
+
+def test_a_label_is_the_roots_share_of_every_block(small_phantom):
+    _, root = small_phantom.crop_and_root(Case("small", 5), (4, 4, 4))
+    assert root.shape == (9, 9, 9)
+    assert root.sum() * 4**3 == pytest.approx(6 * 10 * 14)
+    assert ((root > 0) & (root < 1)).any() and root.max() <= 1
 
 
 def test_store_is_made_once_and_the_same_for_a_seed(small_phantom, tmp_path, monkeypatch):

@@ -60,6 +60,23 @@ def test_loss_by_hand():
     assert np.asarray(dice_score(truth, softmax, threshold=0.3)) == pytest.approx([4 / 5])
 
 
+def test_loss_is_least_where_the_probability_is_the_share():
+    shares = np.array([1, 0.75, 0.25, 0], np.float32).reshape(1, 1, 2, 2)
+    # p = t: Dice = (2 + 2 − 0 + 1) / (2 + 2 + 1) = 1; CE = −(0.75 log .75 + 0.25 log .25) · 2 / 4
+    # p = t rounded: Dice = (2 + 2 − 0.5 + 1) / 5 = 0.9; CE = −2 · 0.25 · log 1e-7 / 4
+    for p, dice, entropy in (
+        (shares, 1, -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / 2),
+        (np.round(shares), 0.9, -0.125 * np.log(1e-7)),
+    ):
+        loss = np.asarray(dice_and_cross_entropy(shares, np.stack([1 - p, p], axis=-1)))
+        assert loss == pytest.approx([1 - dice + entropy], abs=1e-5)
+    rng = np.random.default_rng(3)
+    least = np.asarray(dice_and_cross_entropy(shares, np.stack([1 - shares, shares], axis=-1)))
+    for _ in range(20):
+        p = np.clip(shares + rng.normal(0, 0.1, shares.shape), 0, 1).astype(np.float32)
+        assert np.asarray(dice_and_cross_entropy(shares, np.stack([1 - p, p], -1))) > least
+
+
 def test_loss_of_an_empty_truth_is_finite_and_dice_undefined():
     truth = np.zeros((1, 2, 2, 2), np.uint8)
     softmax = np.stack([np.ones(truth.shape), np.zeros(truth.shape)], -1).astype(np.float32)

@@ -22,8 +22,8 @@ STAGE_VERSIONS = {
     "report": 7,
     "gallery": 2,
     "paper": 1,
-    "prepare": 3,
-    "train": 1,
+    "prepare": 4,
+    "train": 2,
     "judge": 1,
     "summarise": 2,
 }

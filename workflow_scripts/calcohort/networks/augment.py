@@ -30,7 +30,7 @@ def draw_patch(
     Parameters
     ----------
     image, label : ndarray, ``[k, j, i]``
-        A sample.
+        A sample (`networks.data.Sample`).
     shape : tuple of int
         The patch's shape. A side longer than the sample becomes the next multiple of `smaller_by`
         that holds it, and the sample is padded as at inference: the image by its edge, the label by
@@ -65,11 +65,11 @@ def draw_patch(
 
 
 def _random_voxel(label: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    slices = np.flatnonzero(label.any(axis=(1, 2)))
+    slices = np.flatnonzero((label >= 0.5).any(axis=(1, 2)))
     if not slices.size:
         return None
     k = rng.choice(slices)
-    return np.array([k, *rng.choice(np.argwhere(label[k]))])
+    return np.array([k, *rng.choice(np.argwhere(label[k] >= 0.5))])
 
 
 def shift_brightness(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -127,8 +127,8 @@ def deform(
 
     Returns
     -------
-    (ndarray of float32, ndarray)
-        Image by linear interpolation, label by the nearest voxel; edge values outside.
+    (ndarray of float32, ndarray of float32)
+        By linear interpolation; edge values outside.
     """
     chosen = [amount * (rng.random() < PROBABILITY) for amount in (rotation, scaling, elastic)]
     if not any(chosen):
@@ -144,9 +144,9 @@ def deform(
         for axis in range(3):
             nodes = rng.normal(0, chosen[2], (ELASTIC_NODES,) * 3)
             moved[axis] += ndimage.zoom(nodes, zoom, order=3, mode="nearest", grid_mode=True)
-    return (
-        ndimage.map_coordinates(image.astype(np.float32), moved, order=1, mode="nearest"),
-        ndimage.map_coordinates(label, moved, order=0, mode="nearest"),
+    return tuple(
+        ndimage.map_coordinates(array.astype(np.float32), moved, order=1, mode="nearest")
+        for array in (image, label)
     )
 
 

@@ -3,7 +3,8 @@
 A sample of U-Net1 is the scan at half the resolution along rows and columns, with the root's
 bounding box as label; a sample of U-Net2 is the crop after the luminance filter, with the root as
 label; both on the blocks of voxels that the network computes on (`Network`), where they are
-rendered directly. Samples are plain ``.npy`` files, the same bytes for the same seed.
+rendered directly. A label is the share of each block that is the root's. Samples are plain ``.npy``
+files, the same bytes for the same seed.
 """
 
 from argparse import ArgumentParser
@@ -20,7 +21,7 @@ from calcohort.normalise import lower_calcium, normalise
 from calcohort.outcomes import Excluded, UserError, atomic_path
 from calcohort.phantom.families import FAMILIES
 from calcohort.segment import scan_in_crop
-from calcohort.volume import Grid, bounding_slices
+from calcohort.volume import Grid, Volume, bounding_slices, downscale
 
 TRAINING_SEED, VALIDATION_SEED = 1_000_000, 2_000_000
 FIRST_FREE_SEED = 100_000
@@ -35,7 +36,7 @@ BESIDE_ROOT_MM = (-2, 10)
 
 @dataclass(frozen=True)
 class Sample:
-    """One scan for one network: `image` float16 in [0, 1] and `label` uint8, ``[k, j, i]``."""
+    """One scan for one network: `image` and `label`, float16 in [0, 1], ``[k, j, i]``."""
 
     image: np.ndarray
     label: np.ndarray
@@ -147,9 +148,9 @@ def _keep(store: Path, network: str, block_kji, spacing_mm, case: Case) -> str:
 
 def keep_sample(store: Path, name: str, network: str, image: np.ndarray, label: np.ndarray) -> None:
     """Write a sample (`Sample`), the image before the label."""
-    for kind, array in (("image", image.astype(np.float16)), ("label", label.astype(np.uint8))):
+    for kind, array in (("image", image), ("label", label)):
         with atomic_path(_path(store, name, network, kind)) as temporary:
-            np.save(temporary, array)
+            np.save(temporary, array.astype(np.float16))
 
 
 def scan_and_box(
@@ -174,7 +175,7 @@ def crop_and_root(
     block_kji: tuple[int, int, int],
     spacing_mm: tuple[float, float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what U-Net2 sees of a phantom and its root, both ``[k, j, i]``.
+    """Return what U-Net2 sees of a phantom and the root's share of each block, ``[k, j, i]``.
 
     The crop's centre and U-Net1's box are drawn by chance around the true ones, so that U-Net2
     learns to bear U-Net1's errors. What lies outside the scan is air. Where the box holds too
@@ -188,7 +189,8 @@ def crop_and_root(
     centre = scan.index(family.root_box(patient).mean(axis=0))
     jitter = rng.uniform(-JITTER_MM, JITTER_MM, 3) / scan.spacing_mm
     first = np.round(centre + jitter).astype(int) - np.array(CROP_SHAPE) // 2
-    grid = scan.window(first, CROP_SHAPE).downscaled(block_kji)
+    crop = scan.window(first, CROP_SHAPE)
+    grid = crop.downscaled(block_kji)
     phantom = family.render(patient, grid)
 
     inside = tuple(
@@ -200,7 +202,8 @@ def crop_and_root(
     box = jittered(bounding_slices(phantom.root), grid, rng)
     with suppress(Excluded):
         hu = lower_calcium(hu, box)
-    return normalise(hu), phantom.root
+    root, _ = family.truth(patient, crop)
+    return normalise(hu), downscale(Volume(root, crop.affine), block_kji).array
 
 
 def jittered(box: tuple[slice, ...], grid: Grid, rng: np.random.Generator) -> tuple[slice, ...]:

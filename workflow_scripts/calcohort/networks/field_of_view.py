@@ -135,7 +135,7 @@ def _take_steps(job: dict) -> None:
     try:
         for _ in range(2):
             started = time.monotonic()
-            training.learn([(image, (image > 0.9).astype(np.uint8))])
+            training.learn([(image, (image > 0.9).astype(np.float16))])
     except tf.errors.ResourceExhaustedError:
         sys.exit(NO_MEMORY)
     Path(job["found"]).write_text(json.dumps(round(time.monotonic() - started, 2)))

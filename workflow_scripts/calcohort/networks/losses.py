@@ -8,18 +8,21 @@ EPSILON = 1e-7
 def dice_and_cross_entropy(truth, probability):
     """Loss ``L = (1 − Dice) + CE`` of the paper, one number per sample.
 
-    With the truth ``t`` (0 or 1) and the softmax's foreground probability ``p`` of the n voxels::
+    With the truth ``t`` (the foreground's share of a voxel, 0 to 1) and the softmax's foreground
+    probability ``p`` of the n voxels::
 
-        Dice = (2 · Σ p·t + 1) / (Σ p + Σ t + 1)
+        Dice = (Σ p + Σ t − Σ |p − t| + 1) / (Σ p + Σ t + 1)
         CE   = −(1/n) · Σ (t · log p + (1 − t) · log(1 − p))
 
     Dice is soft, without squares, of the foreground alone; the 1 (one voxel) makes two empty masks
-    agree. CE is the mean over voxels, both classes counted.
+    agree. Where every ``t`` is 0 or 1 its numerator is the paper's ``2 · Σ p·t + 1``; that one
+    would be largest for a ``p`` of 0 or 1 also where ``t`` lies between them (Wang et al., Dice
+    semimetric losses, MICCAI 2023). CE is the mean over voxels, both classes counted.
 
     Parameters
     ----------
     truth : tensor, ``[batch, k, j, i]``
-        1 in the foreground, 0 elsewhere.
+        Share of the foreground, 0 to 1.
     probability : tensor, ``[batch, k, j, i, 2]``
         Softmax of background and foreground.
 
@@ -30,16 +33,19 @@ def dice_and_cross_entropy(truth, probability):
     t = ops.cast(truth, "float32")
     p = ops.cast(probability[..., 1], "float32")
     voxels = (1, 2, 3)
-    overlap = ops.sum(p * t, axis=voxels)
-    dice = (2 * overlap + 1) / (ops.sum(p, axis=voxels) + ops.sum(t, axis=voxels) + 1)
-    of_truth = ops.clip(ops.where(t > 0.5, p, 1 - p), EPSILON, 1)
-    cross_entropy = -ops.mean(ops.log(of_truth), axis=voxels)
+    both = ops.sum(p, axis=voxels) + ops.sum(t, axis=voxels)
+    dice = (both - ops.sum(ops.abs(p - t), axis=voxels) + 1) / (both + 1)
+    log_p, log_rest = (ops.log(ops.clip(q, EPSILON, 1)) for q in (p, 1 - p))
+    cross_entropy = -ops.mean(t * log_p + (1 - t) * log_rest, axis=voxels)
     return 1 - dice + cross_entropy
 
 
 def dice_score(truth, probability, threshold: float = 0.5):
-    """Dice of the thresholded foreground, ``2·|A∩B| / (|A| + |B|)``; NaN when both are empty."""
-    t = ops.cast(truth, "float32")
+    """Dice of foregrounds, ``2·|A∩B| / (|A| + |B|)``: probability above `threshold`, truth above ½.
+
+    NaN when both are empty.
+    """
+    t = ops.cast(ops.cast(truth, "float32") >= 0.5, "float32")
     a = ops.cast(probability[..., 1] >= threshold, "float32")
     voxels = (1, 2, 3)
     return 2 * ops.sum(a * t, axis=voxels) / (ops.sum(a, axis=voxels) + ops.sum(t, axis=voxels))

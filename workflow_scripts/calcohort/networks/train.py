@@ -109,7 +109,7 @@ def validate(
         network = Network(model, plan.depth, training.device)
         for name in names[workers.rank :: workers.size]:
             sample = read_sample(store, name, plan.network)
-            found, truth = network.probability(sample.image) >= 0.5, sample.label > 0
+            found, truth = network.probability(sample.image) >= 0.5, sample.label >= 0.5
             scores[name] = float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
             log.info("%s: validation sample %s, Dice %.4f", plan.network, name, scores[name])
     return workers.join(scores)

@@ -31,12 +31,15 @@ class Family:
         of its calcium.
     render : callable
         The `Phantom` of a patient on a grid, with or without `noise`.
+    truth : callable
+        The shares of a grid's voxels that a patient's root and calcium fill.
     """
 
     draw: Callable[[int], Any]
     scan_grid: Callable[[Any], Grid]
     root_box: Callable[[Any], np.ndarray]
     render: Callable[..., Phantom]
+    truth: Callable[[Any, Grid], tuple[np.ndarray, np.ndarray]]
     physical_calcium_mm3: Callable[[Any], float]
 
 
@@ -46,6 +49,7 @@ FAMILIES = {
         render.scan_grid,
         render.root_box,
         render.render,
+        render.truth,
         render.physical_calcium_mm3,
     ),
     "wide": Family(
@@ -53,6 +57,7 @@ FAMILIES = {
         render_wide.scan_grid,
         render_wide.root_box,
         render_wide.render,
+        render_wide.truth,
         render_wide.physical_calcium_mm3,
     ),
     "second": Family(
@@ -60,6 +65,7 @@ FAMILIES = {
         render_second.scan_grid,
         render_second.root_box,
         render_second.render,
+        render_second.truth,
         render_second.physical_calcium_mm3,
     ),
 }

@@ -74,7 +74,6 @@ def render(anatomy: Anatomy, grid: Grid, *, noise: bool = True) -> Phantom:
     image = np.full(wide.shape, -1000, dtype=np.float32)
     for layer in anatomy.layers:
         paint(image, wide, layer.shape, layer.fill)
-    bound = region(anatomy.root)
     for deposit, part in zip(
         anatomy.deposits, cut_to_root(anatomy.deposits, anatomy.root).shapes, strict=True
     ):
@@ -83,12 +82,18 @@ def render(anatomy: Anatomy, grid: Grid, *, noise: bool = True) -> Phantom:
         _add_noise(image, wide, anatomy)
     hu = _blurred(image, kernels)
 
-    root = shares(Lumen(anatomy.root, bound.low_mm, bound.high_mm), grid, 2) >= 0.5
-    fraction = np.zeros(grid.shape, dtype=np.float32)
-    if anatomy.deposits:
-        fraction = shares(cut_to_root(anatomy.deposits, anatomy.root), grid, 3)
-    calcium = fraction >= 0.5
-    return Phantom(hu, root | calcium, calcium, fraction)
+    root, calcium = truth(anatomy, grid)
+    return Phantom(hu, root >= 0.5, calcium >= 0.5, calcium)
+
+
+def truth(anatomy: Anatomy, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of every voxel that root (calcium with it) and calcium fill, float32."""
+    bound = region(anatomy.root)
+    root = shares(Lumen(anatomy.root, bound.low_mm, bound.high_mm), grid, 2)
+    if not anatomy.deposits:
+        return root, np.zeros_like(root)
+    calcium = shares(cut_to_root(anatomy.deposits, anatomy.root), grid, 3)
+    return np.maximum(root, calcium), calcium
 
 
 def physical_calcium_mm3(anatomy: Anatomy) -> float:

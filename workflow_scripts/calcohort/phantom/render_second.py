@@ -35,11 +35,10 @@ def root_box(patient: SecondPatient) -> np.ndarray:
 def render(patient: SecondPatient, grid: Grid, *, noise: bool = True) -> Phantom:
     """Render a patient on an axial grid (`phantom.render.Phantom`), with or without noise."""
     hu = _painted(patient, grid)
-    root, grains = _root_shares(patient, grid)
+    root, grains = truth(patient, grid)
     hu += grains * (np.float32(patient.grains.hu) - hu)
     hu = _exposed(patient, hu, grid, noise)
-    calcium = grains >= 0.5
-    return Phantom(hu, (root >= 0.5) | calcium, calcium, grains)
+    return Phantom(hu, root >= 0.5, grains >= 0.5, grains)
 
 
 def physical_calcium_mm3(patient: SecondPatient) -> float:
@@ -145,8 +144,8 @@ def _lay_bones(lay, patient: SecondPatient, x, y, z, chest) -> None:
     lay(front + 1.6, hu["marrow"])
 
 
-def _root_shares(patient: SecondPatient, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of every voxel that root and grains fill, from three parts on each axis."""
+def truth(patient: SecondPatient, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of every voxel that root (grains with it) and grains fill, float32."""
     root, grains = (np.zeros(grid.shape, dtype=np.float32) for _ in range(2))
     ends = grid.index(root_box(patient) + np.array([[-2.0], [2.0]]))
     first = np.clip(np.floor(ends.min(axis=0)), 0, grid.shape).astype(int)
@@ -164,7 +163,7 @@ def _root_shares(patient: SecondPatient, grid: Grid) -> tuple[np.ndarray, np.nda
     inside = patient.root.lumen(*points_of(fine), 0.0, patient.root.height_mm) < 0
     root[place] = inside.reshape(parts).mean(axis=(1, 3, 5))
     grains[place] = _grain_voxels(patient, fine).reshape(parts).mean(axis=(1, 3, 5))
-    return root, grains
+    return np.maximum(root, grains), grains
 
 
 def _grain_voxels(patient: SecondPatient, fine: Grid) -> np.ndarray:

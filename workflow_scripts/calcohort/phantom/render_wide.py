@@ -43,13 +43,18 @@ def render(patient: WidePatient, grid: Grid, *, noise: bool = True) -> Phantom:
     hu = patient.scanner.expose(hu, slices, patient.scan, patient.seed, noise)
     if slices is not grid:
         hu = _between(hu, slices, grid)
+    root, calcium = truth(patient, grid)
+    return Phantom(hu, root >= 0.5, calcium >= 0.5, calcium)
+
+
+def truth(patient: WidePatient, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of every voxel that root (calcium with it) and calcium fill, float32."""
     root = _share(patient, grid, Lumen(patient.root, 0.0, patient.root.height_mm), FINER_ROOT)
-    fraction = np.zeros(grid.shape, dtype=np.float32)
-    if patient.deposits:
-        deposits = cut_to_root(patient.deposits, patient.root)
-        fraction = _share(patient, grid, deposits, FINER_CALCIUM)
-    calcium = fraction >= 0.5
-    return Phantom(hu, (root >= 0.5) | calcium, calcium, fraction)
+    if not patient.deposits:
+        return root, np.zeros_like(root)
+    deposits = cut_to_root(patient.deposits, patient.root)
+    calcium = _share(patient, grid, deposits, FINER_CALCIUM)
+    return np.maximum(root, calcium), calcium
 
 
 def physical_calcium_mm3(patient: WidePatient) -> float:

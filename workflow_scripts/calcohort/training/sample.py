@@ -131,10 +131,10 @@ def prepare_sample(
     image, label = network_view(network, ct, root, scan_id, **view)
     block = tuple(block_kji)
     blocks = volume.downscale(image, block).array
-    found = volume.downscale(Volume(label, image.affine), block).array >= 0.5
+    shares = volume.downscale(Volume(label, image.affine), block).array
     seen = hashlib.sha256(np.ascontiguousarray(blocks))
-    seen.update(np.ascontiguousarray(found))
-    keep_sample(store, scan_id, network, blocks, found)
+    seen.update(np.ascontiguousarray(shares))
+    keep_sample(store, scan_id, network, blocks, shares)
     return {
         "shape_blocks_kji": blocks.shape,
         "root_volume_mm3": round(float(root.sum() * ct.grid.voxel_volume_mm3), 1),
