@@ -27,11 +27,6 @@ def test_box_is_on_the_scans_grid_grown_by_the_margin():
     assert found["other_components_fraction"] == 0
 
 
-def test_a_box_may_reach_the_scans_ends():
-    found = find_box(probability(start=(0, 20, 30), stop=(50, 64, 62)), HALF, SCAN)
-    assert (found["box_start_kji"][0], found["box_stop_kji"][1]) == (0, 128)
-
-
 def test_largest_component_wins_and_the_rest_is_told():
     array = probability()
     array[55:60, 5:10, 5:10] = 1
@@ -48,6 +43,10 @@ def test_voxels_of_the_threshold_count():
     ("array", "reason"),
     [
         (probability(value=0.49), Reason.ROOT_NOT_FOUND),
+        (probability(start=(0, 20, 30)), Reason.ROOT_AT_EDGE),
+        (probability(stop=(64, 60, 62)), Reason.ROOT_AT_EDGE),
+        (probability(stop=(50, 64, 62)), Reason.ROOT_AT_EDGE),
+        (probability(start=(10, 20, 0)), Reason.ROOT_AT_EDGE),
         (probability(start=(19, 20, 30)), Reason.ROOT_IMPLAUSIBLE),
     ],
 )

@@ -2,8 +2,9 @@
 
 U-Net1 sees the scan, on voxels of the size that `resample` asks for and scaled by 2 along rows and
 columns, and is trained on the filled bounding box of the root. What it finds is judged before it is
-believed: nothing found and something of no root's size are outcomes. A box that reaches the scan's
-end makes the judgement of U-Net2's mask stricter (`segment.find_root`).
+believed: nothing found, something cut by the scan's edge, or something of no root's size are
+outcomes. The edge is judged here and again in U-Net2's mask (`segment`): of a root whose annulus is
+cut off U-Net2 alone may make a smaller one that ends short of the edge.
 """
 
 import numpy as np
@@ -49,8 +50,8 @@ def find_box(
     ValueError
         When `probability` does not lie on the downscaled grid.
     Excluded
-        `root_not_found` without a component, `root_implausible` when a side of the largest one is
-        outside the limits.
+        `root_not_found` without a component, `root_at_edge` when the largest one touches the
+        scan's edge, `root_implausible` when a side of it is outside the limits.
     """
     if probability.shape != coarse.shape:
         raise ValueError(f"probability has shape {probability.shape}, its grid {coarse.shape}")
@@ -66,8 +67,12 @@ def find_box(
     start = np.array([s.start for s in slices])
     stop = np.array([s.stop for s in slices])
     size_mm = (stop - start) * coarse.spacing_mm
+    text = " × ".join(f"{mm:.0f}" for mm in size_mm)
+    if (start == 0).any() or (stop == coarse.shape).any():
+        raise Excluded(
+            Reason.ROOT_AT_EDGE, f"the box found, {text} mm (k, j, i), touches the scan's edge"
+        )
     if (size_mm < min_size_mm).any() or (size_mm > max_size_mm).any():
-        text = " × ".join(f"{mm:.0f}" for mm in size_mm)
         raise Excluded(
             Reason.ROOT_IMPLAUSIBLE,
             f"the box found is {text} mm (k, j, i); "

@@ -61,10 +61,7 @@ class Reason(StrEnum):
         "the converted image differs from the DICOM in geometry or values",
     )
     ROOT_NOT_FOUND = "root_not_found", "no aortic root was found"
-    ROOT_AT_EDGE = (
-        "root_at_edge",
-        "the aortic root touches the edge of the scan, or may be cut by it",
-    )
+    ROOT_AT_EDGE = "root_at_edge", "the aortic root touches the edge of the scan"
     ROOT_IMPLAUSIBLE = "root_implausible", "what was found is not of an aortic root's size"
     MASK_ON_OTHER_GRID = "mask_on_other_grid", "a given mask does not lie on the scan's grid"
     MASK_EMPTY = "mask_empty", "a given mask is empty or not binary"

@@ -4,11 +4,6 @@ import numpy as np
 from scipy import ndimage
 
 from calcohort.outcomes import Excluded, Reason
-from calcohort.volume import bounding_slices
-
-BEFORE_END_MM = 5.0
-"""Where U-Net1's box reaches the scan's end, the mask must stop so far before it: of a root that
-the scan cuts U-Net2 may make a smaller one that stops just short of the end."""
 
 
 def find_root(
@@ -45,8 +40,7 @@ def find_root(
     ------
     Excluded
         `root_not_found` without a component in the box, `root_at_edge` when it touches the edge of
-        the crop or of the scan in it, or comes nearer than `BEFORE_END_MM` to one that the box
-        reaches, `root_implausible` when its volume is outside the limits.
+        the crop or of the scan in it, `root_implausible` when its volume is outside the limits.
     """
     covered = probability[inside] >= threshold
     labels, _ = ndimage.label(covered)
@@ -60,7 +54,10 @@ def find_root(
             f"U-Net2 found no voxel of probability {threshold:g} in U-Net1's box",
         )
     component = labels == candidates[np.bincount(labels.ravel())[candidates].argmax()]
-    _check_ends(component, spacing_mm, box, inside)
+    if any(np.take(component, (0, -1), axis).any() for axis in range(3)):
+        raise Excluded(
+            Reason.ROOT_AT_EDGE, "the root's mask touches the edge of the scan or of the crop"
+        )
     component = ndimage.binary_fill_holes(component)
     volume_ml = component.sum() * float(np.prod(spacing_mm)) / 1000
     if not min_volume_ml <= volume_ml <= max_volume_ml:
@@ -72,27 +69,6 @@ def find_root(
     root = np.zeros(probability.shape, dtype=bool)
     root[inside] = component
     return root
-
-
-def _check_ends(component, spacing_mm, box, inside) -> None:
-    found, reached, ends = (
-        np.array([(side.start, side.stop) for side in place])
-        for place in (bounding_slices(component), box, inside)
-    )
-    found += ends[:, :1]
-    before_mm = np.abs(ends - found) * np.array(spacing_mm, dtype=float)[:, np.newaxis]
-    if not before_mm.all():
-        raise Excluded(
-            Reason.ROOT_AT_EDGE, "the root's mask touches the edge of the scan or of the crop"
-        )
-    box_at_end = (reached - ends) * (1, -1) <= 0
-    nearest_mm = before_mm.min(where=box_at_end, initial=np.inf)
-    if nearest_mm < BEFORE_END_MM:
-        raise Excluded(
-            Reason.ROOT_AT_EDGE,
-            f"U-Net1's box reaches the end of the scan and the root's mask stops {nearest_mm:.1f} "
-            f"mm before it, less than {BEFORE_END_MM:g} mm: the scan may cut the root",
-        )
 
 
 def scan_in_crop(
