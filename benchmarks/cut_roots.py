@@ -2,8 +2,8 @@
 
     benchmarks/cut_roots.py results/held_out --cut-mm 4 8 12 --scans 8
 
-Each scan is cut so that its root loses so much at its lower or its upper end; with 0 the scan ends
-where the root does, with less it ends beyond. A cut root must be no root that is measured.
+Each scan is cut so that its root loses so much at its lower or its upper end. No cut root may be
+measured.
 """
 
 import argparse

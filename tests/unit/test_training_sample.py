@@ -76,6 +76,9 @@ def test_a_sample_holds_means_of_blocks_and_is_known_by_its_contents(tmp_path):
     assert (sample.image.dtype, sample.label.dtype) == (np.float16, np.float16)
     assert sample.label.sum() * 8 == pytest.approx(16 * 18 * 20)
     other = prepare(tmp_path, "b")
+    shifted = read_sample(tmp_path / "store", "b", "unet2").label
+    assert shifted.sum() * 8 == pytest.approx(16 * 18 * 20)
+    assert ((shifted > 0) & (shifted < 1)).any()
     assert other["ct_sha256"] == found["ct_sha256"]
     assert other["sample_sha256"] != found["sample_sha256"]
     assert prepare(tmp_path)["sample_sha256"] == found["sample_sha256"]
