@@ -6,23 +6,15 @@ There is no reference: the picture is for eyes. What lies outside the crop repea
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
-import calcohort.networks  # noqa: F401  sets oneDNN before TensorFlow is imported
 import matplotlib as mpl
 import numpy as np
+from both_networks import BothNetworks
 from calcohort import volume
-from calcohort.localise import crop_start, find_box
-from calcohort.networks.predict import load_network
-from calcohort.normalise import lower_calcium, normalise
-from calcohort.outcomes import Excluded
-from calcohort.segment import find_root, scan_in_crop
-from calcohort.study import read_config, read_settings
 from calcohort.volume import Grid, Volume
 from scipy import ndimage
 
@@ -72,36 +64,17 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="PNG")
     parser.add_argument("--configfile", type=Path, help="laid over config.yaml: other weights")
     given = parser.parse_args()
-    settings = read_settings(read_config(given.configfile))
-    ct = on_cardiac_grid(volume.read(given.scan))
-    ct = volume.respace(ct, settings["resample"]["spacing_mm"])
-    unet1, unet2 = (
-        load_network(device="cpu", **settings[stage]["network"])
-        for stage in ("localise", "segment")
-    )
-    factor, shape = settings["downscale"]["factor_kji"], tuple(settings["crop"]["shape_kji"])
-    half = volume.downscale(ct, tuple(factor))
-    seen = unet1.probability(normalise(half.array))
-    title = f"U-Net1's highest probability {seen.max():.2f}"
-    at = np.array(ct.grid.shape) // 2
-    box_mask, root_mask = (np.zeros(ct.grid.shape, dtype=bool) for _ in range(2))
-    try:
-        found = find_box(seen, half.grid, ct.grid, margin_mm=settings["localise"]["margin_mm"])
-        ends = list(zip(found["box_start_kji"], found["box_stop_kji"], strict=True))
-        box_mask[tuple(slice(*side) for side in ends)] = True
-        at = np.mean(ends, axis=1).astype(int)
-        start = crop_start(found["box_start_kji"], found["box_stop_kji"], shape)
-        crop = volume.crop(ct, start, shape, settings["crop"]["pad_value_hu"])
-        box = tuple(slice(a - s, b - s) for (a, b), s in zip(ends, start, strict=True))
-        probability = unet2.probability(normalise(lower_calcium(crop.array, box)))
-        inside = scan_in_crop(start, shape, ct.grid.shape)
-        root = find_root(probability, ct.grid.spacing_mm, box, inside)
-        root_mask = volume.paste(root, start, ct.grid.shape)
-        title += f", root {root.sum() * ct.grid.voxel_volume_mm3 / 1000:.1f} mL"
-    except Excluded as problem:
-        title += f"; {problem}"
+    found = BothNetworks(given.configfile).find(on_cardiac_grid(volume.read(given.scan)))
+    box, root = (np.zeros(found.ct.grid.shape, dtype=bool) for _ in range(2))
+    at = np.array(box.shape) // 2
+    if found.box:
+        box[found.box] = True
+        at = np.array([(side.start + side.stop) // 2 for side in found.box])
+    if found.root is not None:
+        root = found.root
+    title = found.why or f"root {found.root_ml:.1f} mL"
     print(title)
-    draw(ct, at, title, given.out, box=box_mask, root=root_mask)
+    draw(found.ct, at, title, given.out, box=box, root=root)
 
 
 if __name__ == "__main__":

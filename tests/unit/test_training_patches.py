@@ -1,5 +1,5 @@
 import numpy as np
-from calcohort.networks.augment import draw_patch, shift_brightness
+from calcohort.networks.augment import cut_field, draw_patch, shift_brightness
 
 
 def test_patches_stay_inside_and_near_the_label():
@@ -40,3 +40,26 @@ def test_brightness_shifts_by_chance_and_repeats_by_seed():
     assert all(np.ptp(shift) < 1e-6 and np.abs(shift).max() <= 0.1 + 1e-6 for shift in shifts)
     assert np.array_equal(changed[3], shift_brightness(image, np.random.default_rng(3)))
     assert all(other.dtype == np.float32 for other in changed)
+
+
+def test_a_field_cut_short_keeps_the_root_and_two_voxels_beside_it():
+    image = np.random.default_rng(0).uniform(0.1, 1, (24, 32, 40)).astype(np.float32)
+    label = np.zeros(image.shape, np.float16)
+    label[8:14, 10:20, 1:30] = 1
+    kept = np.s_[6:16, 8:22, :32]
+    cut = [cut_field(image, label, np.random.default_rng(seed), 1.0) for seed in range(40)]
+    assert all(np.array_equal(other[kept], image[kept]) for other in cut)
+    whole = [np.array_equal(other, image) for other in cut]
+    in_air = [(other == 0).any() for other in cut]
+    assert 0 < sum(whole) < 40 and 0 < sum(in_air) < 40 - sum(whole)
+    for other, air, same in zip(cut, in_air, whole, strict=True):
+        if not (air or same):
+            assert np.isin(other[0], image).all()
+    assert all(other.dtype == np.float32 for other in cut)
+
+
+def test_a_field_is_not_cut_where_the_root_is_not_in_it():
+    image = np.ones((24, 32, 40), np.float32)
+    label = np.zeros(image.shape, np.float16)
+    for seed in range(10):
+        assert np.array_equal(cut_field(image, label, np.random.default_rng(seed), 1.0), image)

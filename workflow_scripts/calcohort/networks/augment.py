@@ -1,17 +1,21 @@
 """Random changes of training samples, each with a probability of 0.5.
 
-`draw_patch`, `shift_brightness` and `flip` are those of paper 000, section IV.A; `deform` and
-`roughen` go beyond it.
+`draw_patch`, `shift_brightness` and `flip` are those of paper 000, section IV.A; `deform`,
+`cut_field` and `roughen` go beyond it.
 """
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from calcohort.volume import bounding_slices
+
 PROBABILITY = 0.5
 GEOMETRY = ("rotation", "scaling", "elastic")
-EXTRA = (*GEOMETRY, "gamma", "contrast", "contrast_mixing", "blur", "noise")
+EXTRA = (*GEOMETRY, "field", "gamma", "contrast", "contrast_mixing", "blur", "noise")
 """Names of the augmentations beyond the paper's."""
+BESIDE_ROOT = 2
+"""Voxels that a cut leaves around the root."""
 BRIGHTNESS = 0.1
 """Largest shift, of a range of 1."""
 ELASTIC_NODES, CURVE_NODES = 5, 6
@@ -148,6 +152,43 @@ def deform(
         ndimage.map_coordinates(array.astype(np.float32), moved, order=1, mode="nearest")
         for array in (image, label)
     )
+
+
+def cut_field(
+    image: np.ndarray, label: np.ndarray, rng: np.random.Generator, part: float
+) -> np.ndarray:
+    """Cut the scan's field short, with a probability of 0.5.
+
+    Beyond a random box around the root the image is air, as where a scan was cropped or lies in a
+    larger field, or repeats the box's edge, as padding does; one is as likely as the other.
+
+    Parameters
+    ----------
+    image, label : ndarray, ``[k, j, i]``
+        A patch; without root in it, it stays whole.
+    rng : numpy.random.Generator
+        The source of chance.
+    part : float
+        Largest part of the way from each end of the patch to the root that is cut; 1 is all but
+        `BESIDE_ROOT` voxels.
+
+    Returns
+    -------
+    ndarray, ``[k, j, i]``
+    """
+    root = label >= 0.5
+    if rng.random() >= PROBABILITY or not root.any():
+        return image
+    kept = []
+    for side, n in zip(bounding_slices(root), image.shape, strict=True):
+        room = np.maximum([side.start - BESIDE_ROOT, n - side.stop - BESIDE_ROOT], 0)
+        low, high = (rng.uniform(0, part, 2) * room).astype(int)
+        kept.append((low, n - high))
+    inner = image[tuple(slice(*ends) for ends in kept)]
+    beyond = [(low, n - high) for (low, high), n in zip(kept, image.shape, strict=True)]
+    if rng.random() < PROBABILITY:
+        return np.pad(inner, beyond, constant_values=0)
+    return np.pad(inner, beyond, mode="edge")
 
 
 def roughen(

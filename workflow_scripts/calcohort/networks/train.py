@@ -13,7 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from calcohort.networks.augment import GEOMETRY, deform, draw_patch, flip, roughen, shift_brightness
+from calcohort.networks.augment import (
+    GEOMETRY,
+    cut_field,
+    deform,
+    draw_patch,
+    flip,
+    roughen,
+    shift_brightness,
+)
 from calcohort.networks.data import read_sample
 from calcohort.networks.plan import Plan
 from calcohort.networks.predict import Network, read_ahead
@@ -128,6 +136,8 @@ def _draw(plan: Plan, store: Path, names: list[str], number: int) -> tuple[np.nd
         image, label = deform(image, label, rng, **bending)
     if plan.mirror:
         image, label = flip(image, label, rng)
+    if "field" in extra:
+        image = cut_field(image, label, rng, extra.pop("field"))
     if extra:
         image = roughen(image, rng, **extra)
     image = shift_brightness(image, rng)
