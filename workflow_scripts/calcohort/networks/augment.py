@@ -182,7 +182,7 @@ def cut_field(
     kept = []
     for side, n in zip(bounding_slices(root), image.shape, strict=True):
         room = np.maximum([side.start - BESIDE_ROOT, n - side.stop - BESIDE_ROOT], 0)
-        low, high = (rng.uniform(0, part, 2) * room).astype(int)
+        low, high = np.rint(rng.uniform(0, part, 2) * room).astype(int)
         kept.append((low, n - high))
     inner = image[tuple(slice(*ends) for ends in kept)]
     beyond = [(low, n - high) for (low, high), n in zip(kept, image.shape, strict=True)]
