@@ -56,14 +56,17 @@ class BothNetworks:
 
     def find(self, ct: Volume) -> Found:
         """Find box and root, or say why not."""
-        given, wanted = self.settings["localise"], self.settings["crop"]
+        wanted = self.settings["crop"]
+        box_limits, root_limits = (
+            {key: value for key, value in self.settings[stage].items() if key != "network"}
+            for stage in ("localise", "segment")
+        )
         found = Found(volume.respace(ct, self.settings["resample"]["spacing_mm"]))
         grid = found.ct.grid
         small = volume.downscale(found.ct, tuple(self.settings["downscale"]["factor_kji"]))
-        limits = {key: value for key, value in given.items() if key != "network"}
         try:
             seen = self.unet1.probability(normalise(small.array))
-            box = find_box(seen, small.grid, grid, **limits)
+            box = find_box(seen, small.grid, grid, **box_limits)
             ends = box["box_start_kji"], box["box_stop_kji"]
             found.box = tuple(slice(*side) for side in zip(*ends, strict=True))
             shape = tuple(wanted["shape_kji"])
@@ -75,7 +78,7 @@ class BothNetworks:
             )
             probability = self.unet2.probability(normalise(lower_calcium(crop.array, in_crop)))
             inside = scan_in_crop(start, shape, grid.shape)
-            root = find_root(probability, grid.spacing_mm, in_crop, inside)
+            root = find_root(probability, grid.spacing_mm, in_crop, inside, **root_limits)
             found.root = volume.paste(root, start, grid.shape)
         except Excluded as problem:
             found.why = f"{problem.reason.value}: {problem.detail}"

@@ -23,6 +23,7 @@ rule place_root:
         },
         min_volume_ml=SETTINGS["segment"]["min_volume_ml"],
         max_volume_ml=SETTINGS["segment"]["max_volume_ml"],
+        min_fraction_in_box=SETTINGS["segment"]["min_fraction_in_box"],
         spacing_mm=SPACING_MM,
         version=STAGE_VERSIONS["root"],
     message:

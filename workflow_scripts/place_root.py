@@ -10,7 +10,10 @@ from calcohort.seal import write_seal
 
 if __name__ == "__main__":
     source, params, seal = snakemake.input, snakemake.params, snakemake.output[0]
-    limits = {"min_volume_ml": params.min_volume_ml, "max_volume_ml": params.max_volume_ml}
+    limits = {
+        name: getattr(params, name)
+        for name in ("min_volume_ml", "max_volume_ml", "min_fraction_in_box")
+    }
     with job_log(snakemake.log[0], snakemake.config["private"]):
 
         def place(scan_id, run):

@@ -33,7 +33,11 @@ def place(folder, spacing_mm, probability=ball):
     write_record(folder / "crop.json", record)
     names = ("ct.nii.gz", "found.nii.gz", "crop.json", "mask.nii.gz", "sure.nii.gz")
     findings = place_segmented(
-        *(folder / name for name in names), spacing_mm, min_volume_ml=3, max_volume_ml=90
+        *(folder / name for name in names),
+        spacing_mm,
+        min_volume_ml=3,
+        max_volume_ml=90,
+        min_fraction_in_box=0.9,
     )
     mask, sure = (volume.read(folder / name) for name in names[3:])
     assert mask.grid.same_as(SCAN) and sure.grid.same_as(SCAN)

@@ -73,3 +73,15 @@ def test_what_lies_in_the_padding_is_not_the_root():
 def test_scan_in_crop():
     inside = scan_in_crop((-5, 10, 50), (20, 20, 20), (12, 100, 60))
     assert inside == (slice(5, 17), slice(0, 20), slice(0, 10))
+
+
+@pytest.mark.parametrize(("outside", "found"), [(1, True), (2, True), (3, False)])
+def test_a_mask_that_leaves_the_box_is_not_believed(outside, found):
+    # 20 slices of a cube lie in the box or above it: 1 of 20 is 5 %, 2 are 10 %, 3 are 15 %.
+    array = cube((12 + outside, 10, 10), (32 + outside, 30, 30))
+    if found:
+        assert find_root(array, (1, 1, 1), BOX, ALL).sum() == 20**3
+    else:
+        with pytest.raises(Excluded, match="85% of U-Net2's mask lie in U-Net1's box") as problem:
+            find_root(array, (1, 1, 1), BOX, ALL)
+        assert problem.value.reason == Reason.ROOT_IMPLAUSIBLE

@@ -62,7 +62,10 @@ class Reason(StrEnum):
     )
     ROOT_NOT_FOUND = "root_not_found", "no aortic root was found"
     ROOT_AT_EDGE = "root_at_edge", "the aortic root touches the edge of the scan"
-    ROOT_IMPLAUSIBLE = "root_implausible", "what was found is not of an aortic root's size"
+    ROOT_IMPLAUSIBLE = (
+        "root_implausible",
+        "what was found is not of an aortic root's size, or the networks disagree about it",
+    )
     MASK_ON_OTHER_GRID = "mask_on_other_grid", "a given mask does not lie on the scan's grid"
     MASK_EMPTY = "mask_empty", "a given mask is empty or not binary"
     METAL_IN_ROOT = (

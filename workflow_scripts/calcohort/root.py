@@ -26,6 +26,7 @@ def place_segmented(
     *,
     min_volume_ml: float,
     max_volume_ml: float,
+    min_fraction_in_box: float,
 ) -> dict[str, Any]:
     """Write, on the scan's grid, a crop's probability and its plausible component.
 
@@ -39,6 +40,8 @@ def place_segmented(
         The crop's voxels (k, j, i), None when they are the scan's.
     min_volume_ml, max_volume_ml : float
         What a root may measure.
+    min_fraction_in_box : float
+        Least part of the mask that lies in U-Net1's box.
 
     Raises
     ------
@@ -56,6 +59,7 @@ def place_segmented(
         inside=scan_in_crop(record["crop_start_kji"], crop.grid.shape, cropped.shape),
         min_volume_ml=min_volume_ml,
         max_volume_ml=max_volume_ml,
+        min_fraction_in_box=min_fraction_in_box,
     )
     mask, sure = on_grid(crop, found, ct.grid)
     volume.write(mask_path, volume.Volume(mask, ct.affine))

@@ -14,6 +14,7 @@ def find_root(
     threshold: float = 0.5,
     min_volume_ml: float = 3,
     max_volume_ml: float = 90,
+    min_fraction_in_box: float = 0.9,
 ) -> np.ndarray:
     """Find the root: the largest component in U-Net1's box, its holes filled.
 
@@ -31,6 +32,8 @@ def find_root(
         Voxels of at least this probability are the root's.
     min_volume_ml, max_volume_ml : float
         Limits of the root's volume.
+    min_fraction_in_box : float
+        Least part of the mask that lies in the box.
 
     Returns
     -------
@@ -40,7 +43,8 @@ def find_root(
     ------
     Excluded
         `root_not_found` without a component in the box, `root_at_edge` when it touches the edge of
-        the crop or of the scan in it, `root_implausible` when its volume is outside the limits.
+        the crop or of the scan in it, `root_implausible` when its volume is outside the limits or
+        too much of it lies outside the box: the networks disagree about what the root is.
     """
     covered = probability[inside] >= threshold
     labels, _ = ndimage.label(covered)
@@ -68,6 +72,13 @@ def find_root(
         )
     root = np.zeros(probability.shape, dtype=bool)
     root[inside] = component
+    in_box_fraction = root[box].sum() / root.sum()
+    if in_box_fraction < min_fraction_in_box:
+        raise Excluded(
+            Reason.ROOT_IMPLAUSIBLE,
+            f"{in_box_fraction:.0%} of U-Net2's mask lie in U-Net1's box; "
+            f"{min_fraction_in_box:.0%} are plausible",
+        )
     return root
 
 

@@ -10,7 +10,7 @@ STAGE_VERSIONS = {
     "localise": 2,
     "crop": 2,
     "segment": 1,
-    "root": 3,
+    "root": 4,
     "measure": 8,
     "picture": 3,
     "compare": 1,
