@@ -1,8 +1,9 @@
 """Both networks on a real heart: a NIfTI crop brought onto a cardiac grid in a body-sized field.
 
-    benchmarks/real_heart.py CROP.nii.gz OUT.png [--configfile network.yaml]
+    benchmarks/real_heart.py CROP.nii.gz OUT.png [--chest CHEST.nii.gz --at-mm X Y Z]
 
-There is no reference: the picture is for eyes. What lies outside the crop repeats its edge.
+There is no reference: the picture is for eyes. What lies outside the crop repeats its edge, or is
+another scan's chest, whose heart lies at X Y Z (RAS+) and is covered.
 """
 
 import argparse
@@ -39,6 +40,20 @@ def on_cardiac_grid(scan: Volume) -> Volume:
     return Volume(np.rint(array).astype(np.int16), affine)
 
 
+def in_chest(heart: Volume, crop: Grid, chest: Volume, at_mm: tuple[float, ...]) -> Volume:
+    """Replace what lies outside the crop by a chest of which `at_mm` lies in the crop's middle."""
+    middle = crop.world((np.array(crop.shape) - 1) / 2)
+    grid = heart.grid
+    first, step = grid.world((0, 0, 0)) - middle + at_mm, grid.spacing_mm / chest.grid.spacing_mm
+    around = ndimage.affine_transform(
+        chest.array.astype(np.float32), step, chest.grid.index(first), SHAPE, order=1, cval=-1024
+    )
+    ends = np.rint([grid.index(crop.world(at)) for at in ((0, 0, 0), np.array(crop.shape) - 1)])
+    inside = tuple(slice(max(int(a), 0), int(b) + 1) for a, b in ends.T)
+    around[inside] = heart.array[inside]
+    return Volume(np.rint(around).astype(np.int16), heart.affine)
+
+
 def draw(ct: Volume, at, title: str, out: Path, **masks: np.ndarray) -> None:
     """Draw three planes through `at` with the outlines of masks."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 5), layout="constrained")
@@ -62,9 +77,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scan", type=Path)
     parser.add_argument("out", type=Path, help="PNG")
+    parser.add_argument("--chest", type=Path, help="NIfTI that surrounds the crop")
+    parser.add_argument("--at-mm", type=float, nargs=3, metavar=("X", "Y", "Z"))
     parser.add_argument("--configfile", type=Path, help="laid over config.yaml: other weights")
     given = parser.parse_args()
-    found = BothNetworks(given.configfile).find(on_cardiac_grid(volume.read(given.scan)))
+    scan = volume.read(given.scan)
+    heart = on_cardiac_grid(scan)
+    if given.chest:
+        heart = in_chest(heart, scan.grid, volume.read(given.chest), given.at_mm)
+    found = BothNetworks(given.configfile).find(heart)
     box, root = (np.zeros(found.ct.grid.shape, dtype=bool) for _ in range(2))
     at = np.array(box.shape) // 2
     if found.box:

@@ -22,13 +22,14 @@ from real_heart import SPACING_MM, on_cardiac_grid
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+KJI_TO_IJK = np.eye(4)[[2, 1, 0, 3]]
 SURROUNDINGS_HU = {"air": -1024.0, "lung": -850.0, "fat": -100.0, "water": 0.0}
 
 
 def moved(image: Volume, motion: np.ndarray, of: Volume, **how) -> np.ndarray:
     """Return an image ``[k, j, i]`` after a motion (4, 4) in world mm, on the grid of another."""
     index = np.linalg.inv(image.affine) @ np.linalg.inv(motion) @ of.affine
-    index[:3], index[:, :3] = index[2::-1].copy(), index[:, 2::-1].copy()
+    index = KJI_TO_IJK @ index @ KJI_TO_IJK
     return ndimage.affine_transform(
         image.array.astype(np.float32), index[:3, :3], index[:3, 3], of.array.shape, **how
     )
