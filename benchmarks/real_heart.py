@@ -3,7 +3,8 @@
     benchmarks/real_heart.py CROP.nii.gz OUT.png [--chest CHEST.nii.gz --at-mm X Y Z]
 
 There is no reference: the picture is for eyes. What lies outside the crop repeats its edge, or is
-another scan's chest, whose heart lies at X Y Z (RAS+) and is covered.
+another scan's chest, whose heart lies at X Y Z (RAS+) and is covered. A whole scan is taken as it
+is with `--whole`.
 """
 
 import argparse
@@ -77,12 +78,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scan", type=Path)
     parser.add_argument("out", type=Path, help="PNG")
+    parser.add_argument("--whole", action="store_true", help="the scan is no crop")
     parser.add_argument("--chest", type=Path, help="NIfTI that surrounds the crop")
     parser.add_argument("--at-mm", type=float, nargs=3, metavar=("X", "Y", "Z"))
     parser.add_argument("--configfile", type=Path, help="laid over config.yaml: other weights")
     given = parser.parse_args()
     scan = volume.read(given.scan)
-    heart = on_cardiac_grid(scan)
+    heart = scan if given.whole else on_cardiac_grid(scan)
     if given.chest:
         heart = in_chest(heart, scan.grid, volume.read(given.chest), given.at_mm)
     found = BothNetworks(given.configfile).find(heart)
