@@ -35,6 +35,21 @@ def test_largest_component_wins_and_the_rest_is_told():
     assert found["other_components_fraction"] == pytest.approx(125 / (40 * 40 * 32 + 125), abs=1e-4)
 
 
+@pytest.mark.parametrize(("rows", "found"), [(17, True), (18, False)])
+def test_a_scan_has_one_root(rows, found):
+    # 40 x 40 x 32 voxels are the largest; 40 x 17 x 32 elsewhere are 30 % of all, 18 rows 31 %.
+    array = probability(start=(10, 20, 30), stop=(50, 60, 62))
+    array[10:50, 1 : 1 + rows, 30:62] = 0.9
+    if found:
+        part = rows / (rows + 40)
+        told = find_box(array, HALF, SCAN)["other_components_fraction"]
+        assert told == pytest.approx(part, abs=1e-4)
+    else:
+        with pytest.raises(Excluded, match="sees roots at 2 places, 31% of it outside") as problem:
+            find_box(array, HALF, SCAN)
+        assert problem.value.reason == Reason.ROOT_IMPLAUSIBLE
+
+
 def test_voxels_of_the_threshold_count():
     assert find_box(probability(value=0.5), HALF, SCAN, threshold=0.5)["confidence"] == 0.5
 

@@ -22,6 +22,7 @@ def find_box(
     margin_mm: float = 4,
     min_size_mm: float = 20,
     max_size_mm: float = 100,
+    max_elsewhere_fraction: float = 0.3,
 ) -> dict:
     """Find the box around the root.
 
@@ -37,6 +38,8 @@ def find_box(
         The box is grown by this on every side, as far as the scan goes.
     min_size_mm, max_size_mm : float
         Limits of each side of the box before it is grown.
+    max_elsewhere_fraction : float
+        Largest part of the voxels found that may lie outside of the largest component.
 
     Returns
     -------
@@ -51,7 +54,8 @@ def find_box(
         When `probability` does not lie on the downscaled grid.
     Excluded
         `root_not_found` without a component, `root_at_edge` when the largest one touches the
-        scan's edge, `root_implausible` when a side of it is outside the limits.
+        scan's edge, `root_implausible` when a side of it is outside the limits or too much is found
+        elsewhere: a scan has one root.
     """
     if probability.shape != coarse.shape:
         raise ValueError(f"probability has shape {probability.shape}, its grid {coarse.shape}")
@@ -78,6 +82,13 @@ def find_box(
             f"the box found is {text} mm (k, j, i); "
             f"sides of {min_size_mm:g} to {max_size_mm:g} mm are plausible",
         )
+    elsewhere_fraction = 1 - sizes.max() / sizes.sum()
+    if elsewhere_fraction > max_elsewhere_fraction:
+        raise Excluded(
+            Reason.ROOT_IMPLAUSIBLE,
+            f"U-Net1 sees roots at {count} places, {elsewhere_fraction:.0%} of it outside "
+            f"of the largest; {max_elsewhere_fraction:.0%} are plausible",
+        )
     margin = np.ceil(margin_mm / scan.spacing_mm).astype(int)
     first, last = scan.cover(coarse, start, stop)
     return {
@@ -85,7 +96,7 @@ def find_box(
         "box_stop_kji": np.minimum(last + margin, scan.shape).tolist(),
         "box_size_mm": size_mm.round(2).tolist(),
         "confidence": round(float(probability[component].mean(dtype=float)), 4),
-        "other_components_fraction": round(1 - sizes.max() / sizes.sum(), 4),
+        "other_components_fraction": round(elsewhere_fraction, 4),
     }
 
 

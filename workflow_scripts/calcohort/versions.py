@@ -7,7 +7,7 @@ the rules, and a test with golden numbers fails when numbers change without a ne
 STAGE_VERSIONS = {
     "convert": 2,
     "downscale": 2,
-    "localise": 2,
+    "localise": 3,
     "crop": 2,
     "segment": 1,
     "root": 4,
