@@ -8,6 +8,7 @@ import pytest
 from calcohort.phantom.families import FAMILIES
 from calcohort.phantom.fields import points_of
 from calcohort.phantom.render_wide import root_box
+from calcohort.phantom.root import Leaflets
 from calcohort.phantom.scanner import Scanner
 from calcohort.phantom.warp import draw_warp, warped
 from calcohort.phantom.wide import draw_wide
@@ -163,6 +164,32 @@ def test_the_second_familys_root_reaches_from_the_hinges_to_the_narrowing(seed):
         wall = root.world(s, phi, 0.99 * root.radius(s, phi))
         in_cusp = root.cusps(*wall.T, 1.0) < 0
         assert s[in_cusp].min() == pytest.approx(0, abs=0.5)
+
+
+def highest_leaflet_at_the_wall(family, who):
+    """Share of the root's height up to which a leaflet hangs at the wall, at a commissure."""
+    root = who.root
+    cusps = 3 if family == "second" else root.cusps
+    first = root.turn_rad if family == "second" else root.first_sinus_rad
+    w, share = np.meshgrid(
+        np.linspace(0, root.height_mm + 3, 300, dtype=np.float32), np.linspace(0.96, 1.0, 9)
+    )
+    phi = np.full_like(w, first + np.pi / cusps)
+    if family == "second":
+        wall = np.moveaxis(root.world(w, phi, share * root.radius(w, phi)), -1, 0)
+        there = root.cusps(*wall, 1.0) < 0
+    else:
+        leaflets = next(layer.shape for layer in who.layers if isinstance(layer.shape, Leaflets))
+        wall = np.moveaxis(root.world(share * root.radius(phi, w), phi, w), -1, 0)
+        there = leaflets.distance(*wall) < 0
+    return w[there].max() / root.height_mm
+
+
+@pytest.mark.parametrize("family", NEW)
+def test_the_commissures_reach_the_junction(family):
+    """The leaflets hang in a crown from the annulus to the junction, in people and phantoms."""
+    tops = [highest_leaflet_at_the_wall(family, patient(family, seed)) for seed in range(50, 70)]
+    assert 0.9 < min(tops) and max(tops) < 1.1
 
 
 @pytest.mark.parametrize("family", NEW)

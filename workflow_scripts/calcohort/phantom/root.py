@@ -161,7 +161,7 @@ class Leaflets:
     Each hangs from a hinge line that dips from the commissures to the annulus plane in the middle
     of its sinus. Closed leaflets meet on three half-planes through the axis; open ones stand as a
     sleeve of `opening` times the lumen's radius. The commissures stand at `commissures` times the
-    root's height.
+    root's height, which the edges reach `beyond_hinge_mm` outside of the hinge's radius.
     """
 
     root: Root
@@ -169,6 +169,7 @@ class Leaflets:
     coaptation: float
     opening: float
     commissures: float = 0.9
+    beyond_hinge_mm: float = 2.0
 
     @property
     def bounds_mm(self) -> np.ndarray:
@@ -186,7 +187,7 @@ class Leaflets:
         side = self.root.from_sinus(phi)
         hinge = self.root.radius(phi, np.zeros_like(np.asarray(phi, dtype=f)))
         to_edge = r * np.sin(np.maximum(f(self.root.sector_rad) - np.abs(side), 0))
-        share = np.clip(r / (hinge + f(2)), 0, 1)
+        share = np.clip(r / (hinge + f(self.beyond_hinge_mm)), 0, 1)
         top = f(self.coaptation * self.root.height_mm)
         edge = top + (f(self.commissure_mm) - top) * share * share
         belly = np.clip(to_edge / (hinge * f(np.sin(self.root.sector_rad))), 0, 1)

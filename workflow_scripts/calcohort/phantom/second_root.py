@@ -17,8 +17,9 @@ class BentRoot:
     """A root between the planes ``s = 0`` (annulus) and ``s = height_mm`` (junction).
 
     Its centre line leaves the axis by ``bend s²``, and its radius is
-    ``R(s) (1 + e(s) cos 2(phi - turn) + c(s) cos 3(phi - turn))``. The cusps hang from the annulus,
-    and between sinuses and tube the lumen is narrowest at the junction, as the two are defined.
+    ``R(s) (1 + e(s) cos 2(phi - turn) + c(s) cos 3(phi - turn))``. The cusps hang from the annulus
+    and rise to the junction along the seams between them, and between sinuses and tube the lumen is
+    narrowest at the junction, as the two are defined.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class BentRoot:
         seam = r * np.sin(np.pi / 3 - np.abs(third))
         deepest = np.float32(self.radii_mm[ANNULUS] * np.sin(np.pi / 3))
         belly = self.height_mm * 0.54 * (1 - np.clip(seam / deepest, 0, 1)) ** 2
-        edge = self.height_mm * (0.5 + 0.32 * share**3)
+        edge = self.height_mm * (0.5 + 0.46 * share**3)
         sheet = np.abs(s - belly) * 0.6
         meeting = np.maximum(seam, np.maximum(belly - s, s - edge))
         thin = np.minimum(sheet, meeting) - thick_mm / 2

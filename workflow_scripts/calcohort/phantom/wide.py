@@ -73,7 +73,8 @@ def draw_wide(seed: int) -> WidePatient:
         thickness_mm=rng.uniform(0.4, 3.0),
         coaptation=rng.uniform(0.38, 0.65),
         opening=rng.uniform(0.35, 0.9) if rng.random() < 0.35 else 0.0,
-        commissures=shapes.uniform(0.75, 1.0),
+        commissures=shapes.uniform(0.9, 1.0),
+        beyond_hinge_mm=min(root.junction_radius_mm - root.annulus_radius_mm, 0.0),
     )
     tissue = _tissue(rng, lumen_hu)
     spots = contrast_spots(rng, root, lumen_hu) if rng.random() < 0.7 else []
