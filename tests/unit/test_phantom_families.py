@@ -5,11 +5,13 @@ import functools
 
 import numpy as np
 import pytest
+from calcohort.phantom.calcium import BEYOND_MM, Deposit
 from calcohort.phantom.families import FAMILIES
 from calcohort.phantom.fields import points_of
 from calcohort.phantom.render_wide import root_box
 from calcohort.phantom.root import Leaflets
 from calcohort.phantom.scanner import Scanner
+from calcohort.phantom.shapes import sphere
 from calcohort.phantom.warp import draw_warp, warped
 from calcohort.phantom.wide import draw_wide
 from calcohort.volume import Grid, Volume, downscale
@@ -199,6 +201,32 @@ def test_calcium_sums_to_its_physical_volume(family, seed):
     rendered = phantom.calcium_fraction.sum(dtype=float) * grid.voxel_volume_mm3
     physical = FAMILIES[family].physical_calcium_mm3(patient(family, seed))
     assert rendered == pytest.approx(physical, rel=0.05, abs=2)
+
+
+@pytest.mark.parametrize("end", ["annulus", "junction"])
+def test_wide_calcium_goes_on_beyond_the_roots_ends_and_counts_only_in_it(end):
+    who, radius_mm = patient("wide", 1), 4.0
+    height = who.root.height_mm if end == "junction" else 0.0
+    ball = Deposit(sphere(who.root.world(0.0, 0.0, height), radius_mm), 3000.0, end)
+    who = dataclasses.replace(who, deposits=(ball,))
+    away = -1 if end == "annulus" else 1
+    heights = height + away * np.array([-2.0, 2.0])
+    inside, beyond = who.warp.target(who.root.world(0.0, 0.0, heights))
+    affine = np.diag([0.6] * 3 + [1.0])
+    affine[:3, 3] = np.minimum(inside, beyond) - 6
+    grid = Grid((30, 30, 30), affine)
+    phantom = FAMILIES["wide"].render(who, grid, noise=False)
+    places = [tuple(np.rint(grid.index(place)).astype(int)) for place in (inside, beyond)]
+    assert all(phantom.hu[place] > 2000 for place in places), "one deposit, on both sides"
+    assert [phantom.calcium[place] for place in places] == [True, False]
+    half_mm3 = 2 / 3 * np.pi * radius_mm**3
+    assert FAMILIES["wide"].physical_calcium_mm3(who) == pytest.approx(half_mm3, rel=0.2)
+
+
+def test_some_wide_patients_have_calcium_beyond_the_root_and_most_have_none():
+    sites = [{deposit.site for deposit in patient("wide", seed).deposits} for seed in range(50, 80)]
+    assert {site for found in sites for site in found} >= set(BEYOND_MM)
+    assert 4 <= sum(bool(found & set(BEYOND_MM)) for found in sites) <= 18
 
 
 @pytest.mark.parametrize("family", NEW)

@@ -1,4 +1,4 @@
-"""Calcium: irregular deposits on the root's leaflets, annulus, junction and ostia."""
+"""Calcium: irregular deposits on the root's leaflets, annulus, junction and ostia, and beyond."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from calcohort.phantom.shapes import Any, Both, Ellipsoid, Rough, Shape, Texture
 WALL_MM = 1.0
 DRAW_STEP_MM = 0.25
 SITES = ("leaflet", "annulus", "junction", "ostium")
+BEYOND_MM = {"outflow": (-9.0, -0.5), "aorta": (0.5, 12.0)}
+"""Where deposits beyond the root lie: below the annulus, above the junction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,7 @@ class Deposit:
     hu : float
         HU of a voxel that it fills.
     site : str
-        One of `SITES`.
+        One of `SITES` or of `BEYOND_MM`.
     """
 
     shape: Shape
@@ -40,6 +42,12 @@ def region(root: Root) -> Lumen:
 def cut_to_root(deposits: tuple[Deposit, ...], root: Root) -> Any:
     """Return the deposits' parts in the root's region, as one shape."""
     return Any(tuple(Both((deposit.shape, region(root))) for deposit in deposits))
+
+
+def cut_to_vessel(deposits: tuple[Deposit, ...], root: Root) -> Any:
+    """Return the deposits' parts in the root and, beyond its two planes, in the vessel's wall."""
+    vessel = Lumen(root, -15.0, root.height_mm + 18.0, by_mm=WALL_MM)
+    return Any(tuple(Both((deposit.shape, vessel)) for deposit in deposits))
 
 
 def draw_volume_mm3(rng: np.random.Generator) -> float:
@@ -89,6 +97,30 @@ def draw_deposits(
     return tuple(deposits)
 
 
+def draw_deposits_beyond(
+    rng: np.random.Generator, root: Root, chance: float, lowest_hu: float
+) -> tuple[Deposit, ...]:
+    """Draw deposits on the wall below the annulus and above the junction, each with a `chance`.
+
+    What of them reaches into the root counts; the rest does not.
+    """
+    texture = Texture(int(rng.integers(1 << 31)), smooth_mm=0.68)
+    deposits = []
+    for site, (low, high) in BEYOND_MM.items():
+        if rng.random() > chance:
+            continue
+        start = root.height_mm if site == "aorta" else 0.0
+        for _ in range(rng.integers(1, 6)):
+            phi, w = rng.uniform(-np.pi, np.pi), start + rng.uniform(low, high)
+            r = float(root.radius(np.float32(phi), np.float32(w))) - 0.3
+            point, centre = root.world(r, phi, w), root.world(0.0, phi, w)
+            axes = _axes_of((point - centre) / r, rng)
+            size = rng.uniform(0.7, 2.8)
+            shape = Rough(blob(rng, point, axes, size), texture, amplitude_mm=0.13 * size)
+            deposits.append(Deposit(shape, float(max(rng.uniform(900, 1600), lowest_hu)), site))
+    return tuple(deposits)
+
+
 def _points_on_leaflets(rng, root: Root, leaflets: Leaflets) -> np.ndarray:
     w = rng.uniform(0.3, leaflets.commissure_mm, 60000)
     r = 20 * np.sqrt(rng.random(60000))
@@ -127,7 +159,10 @@ def _surface_axes(rng, root: Root, leaflets: Leaflets, point) -> np.ndarray:
     ends = point + 0.4 * np.concatenate([np.eye(3), -np.eye(3)])
     values = surface.distance(*ends.T.astype(np.float32))
     normal = values[:3] - values[3:] + rng.normal(0, 1e-3, 3)
-    normal /= np.linalg.norm(normal)
+    return _axes_of(normal / np.linalg.norm(normal), rng)
+
+
+def _axes_of(normal, rng) -> np.ndarray:
     first = np.cross(normal, rng.normal(size=3))
     first /= np.linalg.norm(first)
     return np.array([first, np.cross(normal, first), normal])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from calcohort.phantom.calcium import cut_to_root, region
+from calcohort.phantom.calcium import cut_to_root, cut_to_vessel, region
 from calcohort.phantom.paint import paint, shares
 from calcohort.phantom.render import Phantom
 from calcohort.phantom.root import Lumen
@@ -76,7 +76,7 @@ def _painted(patient: WidePatient, grid: Grid) -> np.ndarray:
     image = np.full(source.shape, -1000, dtype=np.float32)
     for layer in patient.layers:
         paint(image, source, layer.shape, layer.fill)
-    parts = cut_to_root(patient.deposits, patient.root).shapes
+    parts = cut_to_vessel(patient.deposits, patient.root).shapes
     for deposit, part in zip(patient.deposits, parts, strict=True):
         paint(image, source, part, deposit.hu)
     return _deformed(patient, image, source, grid, outside=-1000)

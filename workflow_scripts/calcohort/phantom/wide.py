@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from calcohort.phantom.anatomy import calcium_elsewhere, contrast_spots
-from calcohort.phantom.calcium import WALL_MM, Deposit, blob, draw_deposits
+from calcohort.phantom.calcium import WALL_MM, Deposit, blob, draw_deposits, draw_deposits_beyond
 from calcohort.phantom.devices import clips, leads, sternal_wires, valve
 from calcohort.phantom.heart import heart_layers
 from calcohort.phantom.root import Leaflets, Root
@@ -41,6 +41,7 @@ class WidePatient:
     layers : tuple of Layer
         Everything but the root's calcium, in painting order.
     deposits : tuple of Deposit
+        Those of the root, and those beyond its end planes.
     warp : Warp
         Deforms all of it.
     scan : Grid
@@ -97,9 +98,10 @@ def draw_wide(seed: int) -> WidePatient:
             layers += device(rng, heart if device is leads else body)
     if rng.random() < 0.15:
         layers += valve(rng, root)
-    deposits = draw_deposits(
-        rng, root, leaflets, ostia_mm, _calcium_mm3(rng), lowest_hu=lumen_hu + rng.uniform(100, 300)
-    )
+    volume_mm3, lowest_hu = _calcium_mm3(rng), lumen_hu + rng.uniform(100, 300)
+    deposits = draw_deposits(rng, root, leaflets, ostia_mm, volume_mm3, lowest_hu)
+    beyond = np.random.default_rng([seed, _WIDE, 2])
+    deposits += draw_deposits_beyond(beyond, root, 0.3 if volume_mm3 else 0.1, lowest_hu)
     warp = draw_warp(rng, root.origin_mm, 0.07, {90.0: 6.0, 40.0: rng.uniform(0, 3.0)})
     scan = _draw_scan(rng, warp, root, heart)
     scanner = _draw_scanner(rng, tuple(scan.spacing_mm))
